@@ -1,0 +1,1 @@
+"""A complete Gearman system on Trio: job server, client, worker and tools."""

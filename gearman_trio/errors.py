@@ -1,0 +1,127 @@
+"""The errors of gearman_trio, one tree.
+
+    GearmanError
+    ├── ProtocolError
+    │   ├── LocalProtocolError        we were asked to send nonsense
+    │   └── RemoteProtocolError       the peer sent nonsense
+    ├── ServerError(code, text)       the job server answered ERROR
+    ├── ServersUnavailable(causes)    no job server could be reached
+    ├── JobError(handle)
+    │   ├── JobFailed                 the worker (or the job server) failed the job
+    │   ├── JobRaised(data)           the worker sent WORK_EXCEPTION
+    │   └── JobLost                   the connection ended before the job did
+    └── ConfigError                   an option or argument has a value that cannot be used
+
+The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ConfigError",
+    "GearmanError",
+    "JobError",
+    "JobFailed",
+    "JobLost",
+    "JobRaised",
+    "LocalProtocolError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "ServerError",
+    "ServersUnavailable",
+]
+
+
+class GearmanError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ProtocolError(GearmanError):
+    """The Gearman protocol was, or would have been, broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side was asked to send something that the protocol cannot carry."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side sent something that the protocol does not allow."""
+
+
+class ServerError(GearmanError):
+    """The job server answered with an ERROR packet.
+
+    Attributes:
+        code: the server's code, for example ``"QUEUE_ERROR"``.
+        text: the server's explanation.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+class ServersUnavailable(GearmanError):
+    """No job server could be reached.
+
+    Attributes:
+        causes: what went wrong with each server, one entry an address, in the order in which they were tried.
+    """
+
+    def __init__(self, causes: Sequence[str]) -> None:
+        super().__init__("no job server could be reached: " + "; ".join(causes))
+        self.causes = tuple(causes)
+
+
+class JobError(GearmanError):
+    """A job did not end with a result.
+
+    Attributes:
+        handle: the job handle, or ``None`` where the server had not yet given one.
+    """
+
+    def __init__(self, handle: bytes | None, message: str) -> None:
+        name = "a job without a handle" if handle is None else f"job {handle.decode('ascii', 'backslashreplace')}"
+        super().__init__(f"{name} {message}")
+        self.handle = handle
+
+
+class JobFailed(JobError):
+    """The job ended with WORK_FAIL."""
+
+    def __init__(self, handle: bytes | None) -> None:
+        super().__init__(handle, "failed")
+
+
+class JobRaised(JobError):
+    """The job ended with WORK_EXCEPTION.
+
+    Attributes:
+        data: what the worker said of the exception, opaque bytes.
+    """
+
+    def __init__(self, handle: bytes | None, data: bytes) -> None:
+        super().__init__(handle, f"raised {data.decode('utf-8', 'backslashreplace')}")
+        self.data = data
+
+
+class JobLost(JobError):
+    """The connection to the job server ended before the job did.
+
+    Attributes:
+        may_have_run: false only where the job cannot have reached a worker, because it was never sent whole.
+    """
+
+    def __init__(self, handle: bytes | None, *, may_have_run: bool, reason: str = "") -> None:
+        message = "was lost with its connection"
+        if reason:
+            message += f" ({reason})"
+        super().__init__(handle, message + ("; it may have run" if may_have_run else "; it did not run"))
+        self.may_have_run = may_have_run
+
+
+class ConfigError(GearmanError, ValueError):
+    """An option or argument has a value that cannot be used; the message names it and what is allowed."""
