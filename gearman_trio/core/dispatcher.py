@@ -1,0 +1,258 @@
+"""The only way into the broker.
+
+Rule 1: every door is a plain synchronous function that takes the time and never waits, sleeps, logs, reads a clock or draws
+a random number.  So it is atomic, needs no lock, and the same calls give the same bytes.
+
+Rule 2: replies are written into the outboxes of the peers that they are for; `Dispatcher.take_touched` names those peers.
+When a door has returned, the runtime sends each touched peer's outbox, once.
+
+Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a failure that closes that one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, pack_size, response_prefix
+from ..protocol.table import PACKETS, PacketType, Sender
+from .admin import Admin
+from .assignment import Assignments
+from .outcome import Outcomes
+from .peer import Peer
+from .policy import Policy
+from .registry import Registry
+from .replies import send_error, send_packet
+from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .submission import SUBMISSIONS, Submissions
+from .waking import Waking
+
+__all__ = ["Dispatcher"]
+
+_ECHO_RES: Final = response_prefix(PacketType.ECHO_RES)
+_OPTION_RES: Final = response_prefix(PacketType.OPTION_RES)
+_STATUS_RES: Final = response_prefix(PacketType.STATUS_RES)
+_STATUS_RES_UNIQUE: Final = response_prefix(PacketType.STATUS_RES_UNIQUE)
+
+_Handler = Callable[[Peer, int, bytes, float], None]
+
+
+class Dispatcher:
+    """A whole Gearman broker as a state machine.
+
+    Example: two peers and a job, without any input or output::
+
+        broker = Dispatcher(Policy())
+        client, worker = broker.connect("client"), broker.connect("worker")
+        broker.receive(worker, encode_request(PacketType.CAN_DO, b"f"), now=0.0)
+        broker.receive(client, encode_request(PacketType.SUBMIT_JOB, b"f", b"", b"w"), now=0.0)
+        broker.receive(worker, encode_request(PacketType.GRAB_JOB), now=0.0)
+        assert worker.take_outbox() == [encode_response(PacketType.JOB_ASSIGN, b"H:localhost:1", b"f", b"w")]
+
+    All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._registry = Registry(policy)
+        waking = Waking(self._registry)
+        self._waking = waking
+        self._outcomes = Outcomes(self._registry)
+        self._submissions = Submissions(self._registry, waking)
+        self._assignments = Assignments(self._registry, waking, self._outcomes)
+        self._peers: dict[int, Peer] = {}
+        self._touched: list[Peer] = []
+        self._handlers = self._make_handlers(Admin(self._registry, self._outcomes, self._peers))
+
+    # Doors
+
+    def connect(self, address: str) -> Peer:
+        """A connection has begun; `address` is for tables and logs."""
+        self._registry.counters.connections += 1
+        decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
+        peer = Peer(self._registry.counters.connections, address, decoder, self._touched)
+        peer.exceptions = self._policy.exceptions
+        self._peers[peer.number] = peer
+        return peer
+
+    def receive(self, peer: Peer, data: bytes, now: float) -> None:
+        """Bytes have come from a connection; every packet that is whole is dealt with.
+
+        Afterwards `Peer.failure` says whether, and why, the connection must be closed.
+        """
+        handlers = self._handlers
+        for kind, body in peer.decoder.feed(data):
+            handler = handlers.get(kind)
+            if handler is None:
+                self._unexpected(peer, kind)
+            else:
+                handler(peer, kind, body, now)
+        if peer.decoder.failure is not None:
+            peer.failure = str(peer.decoder.failure)
+            send_error(peer, "INVALID_PACKET", peer.failure)
+
+    def disconnect(self, peer: Peer, now: float) -> None:
+        """A connection has ended, for whatever reason: nothing of it stays in any index."""
+        if peer.gone:
+            return
+        peer.gone = True
+        peer.take_outbox()
+        del self._peers[peer.number]
+        # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
+        self._outcomes.client_gone(peer)
+        self._assignments.worker_gone(peer, now)
+
+    def expire(self, now: float) -> None:
+        """Do everything that is due at `now`."""
+        timers = self._registry.timers
+        timer = timers.pop_due(now)
+        while timer is not None:
+            if timer.job is not None:
+                timer.job.timer = None
+                self._assignments.timed_out(timer.job, now)
+            elif timer.peer is not None:
+                timer.peer.wake_timer = None
+                self._waking.settle(timer.peer, now)
+            timer = timers.pop_due(now)
+        schedule = self._registry.schedule
+        timer = schedule.pop_due(now + self._submissions.epoch_offset)
+        while timer is not None:
+            if timer.job is not None:
+                self._registry.enqueue(timer.job)
+                self._waking.job_queued(timer.job.function, now)
+            timer = schedule.pop_due(now + self._submissions.epoch_offset)
+
+    def set_clock(self, epoch_offset: float) -> None:
+        """Say what to add to monotonic seconds for epoch seconds; at the start, and whenever the wall clock is set."""
+        self._submissions.epoch_offset = epoch_offset
+
+    def drain(self) -> None:
+        """Take no further jobs; those that there are go on."""
+        self._submissions.closed = True
+
+    # Questions
+
+    def next_deadline(self) -> float:
+        """When `expire` must be called next, infinity for never."""
+        scheduled = self._registry.schedule.next_time()
+        timers = self._registry.timers.next_time()
+        return timers if scheduled == inf else min(timers, scheduled - self._submissions.epoch_offset)
+
+    def has_schedule(self) -> bool:
+        """Whether jobs wait for their time, so that it matters when the wall clock is set."""
+        return self._registry.schedule.next_time() != inf
+
+    def has_work(self) -> bool:
+        """Whether a job is running, or queued for a worker that is connected. O(functions)."""
+        return any(
+            function.running or (function.queued and function.workers)
+            for function in self._registry.functions.values()
+        )
+
+    def take_touched(self) -> list[Peer]:
+        """The peers whose outboxes were empty and are not any more, each once; gone ones may be among them."""
+        touched = self._touched[:]
+        self._touched.clear()
+        return touched
+
+    @property
+    def counters(self) -> Counters:
+        """What has been done since the start."""
+        return self._registry.counters
+
+    def functions(self) -> list[FunctionStatistics]:
+        """What each function has now, in the order in which they were first heard of."""
+        return [FunctionStatistics(function) for function in self._registry.functions.values()]
+
+    def peers(self) -> list[PeerStatistics]:
+        """What each connection does now, in the order in which they came."""
+        return [PeerStatistics(peer) for peer in self._peers.values()]
+
+    # Packets that need no more than this module
+
+    def _echo(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        send_packet(peer, _ECHO_RES, body)
+
+    def _option(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        if body.removesuffix(b"\0").lower() == b"exceptions":
+            peer.exceptions = True
+            send_packet(peer, _OPTION_RES, body)
+        else:
+            send_error(peer, "UNKNOWN_OPTION", "Server does not recognize given option")
+
+    def _set_client_id(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        if len(body) > self._policy.max_client_id_bytes:
+            send_error(peer, "ARGUMENT_TOO_LARGE", f"client ID: at most {self._policy.max_client_id_bytes} bytes")
+        else:
+            peer.client_id = body.removesuffix(b"\0")
+
+    def _all_yours(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        """ALL_YOURS tells the server that the worker has no other server; there is nothing to do or to answer."""
+
+    def _get_status(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        handle = body.removesuffix(b"\0")
+        if len(handle) > self._policy.max_handle_bytes:
+            send_error(peer, "ARGUMENT_TOO_LARGE", f"handle: at most {self._policy.max_handle_bytes} bytes")
+            return
+        job = self._registry.jobs.get(handle)
+        if job is None:
+            fields = [handle, b"0", b"0", b"0", b"0"]
+        else:
+            fields = [handle, b"1", b"0" if job.worker is None else b"1", job.numerator, job.denominator]
+        send_packet(peer, _STATUS_RES, b"\0".join(fields))
+
+    def _get_status_unique(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        unique = body.removesuffix(b"\0")
+        if len(unique) > self._policy.max_unique_bytes:
+            send_error(peer, "ARGUMENT_TOO_LARGE", "Unique value too large")
+            return
+        job = self._registry.find_unique(unique)
+        if job is None:
+            fields = [unique, b"0", b"0", b"0", b"0", b"0"]
+        else:
+            running = b"0" if job.worker is None else b"1"
+            fields = [unique, b"1", running, job.numerator, job.denominator, b"%d" % len(job.clients)]
+        send_packet(peer, _STATUS_RES_UNIQUE, b"\0".join(fields))
+
+    def _unexpected(self, peer: Peer, kind: int) -> None:
+        """A packet that no peer may send (gearmand 2.0 server.cc; it closes the connection of an unknown type)."""
+        if kind == WRONG_MAGIC:
+            send_error(peer, "INVALID_MAGIC", "Request magic expected")
+        elif kind in PACKETS:
+            send_error(peer, "INVALID_COMMAND", "Command not expected")
+        else:
+            send_error(peer, "INVALID_COMMAND", "Invalid command expected")
+
+    def _make_handlers(self, admin: Admin) -> dict[int, _Handler]:
+        """Who deals with each packet that a client or worker may send."""
+        submit, assign, outcome = self._submissions, self._assignments, self._outcomes
+        handlers: dict[int, _Handler] = {int(kind): submit.submit for kind in SUBMISSIONS}
+        handlers[PacketType.SUBMIT_JOB_EPOCH] = submit.submit_epoch
+        handlers[PacketType.SUBMIT_JOB_SCHED] = submit.submit_scheduled
+        handlers[PacketType.SUBMIT_REDUCE_JOB] = submit.submit_reduce
+        handlers[PacketType.SUBMIT_REDUCE_JOB_BACKGROUND] = submit.submit_reduce
+        handlers[PacketType.CAN_DO] = assign.can_do
+        handlers[PacketType.CAN_DO_TIMEOUT] = assign.can_do
+        handlers[PacketType.CANT_DO] = assign.cant_do
+        handlers[PacketType.RESET_ABILITIES] = assign.reset_abilities
+        handlers[PacketType.PRE_SLEEP] = assign.pre_sleep
+        handlers[PacketType.GRAB_JOB] = assign.grab
+        handlers[PacketType.GRAB_JOB_UNIQ] = assign.grab
+        handlers[PacketType.GRAB_JOB_ALL] = assign.grab
+        handlers[PacketType.WORK_DATA] = outcome.data
+        handlers[PacketType.WORK_WARNING] = outcome.data
+        handlers[PacketType.WORK_STATUS] = outcome.status
+        handlers[PacketType.WORK_COMPLETE] = outcome.complete
+        handlers[PacketType.WORK_FAIL] = outcome.fail
+        handlers[PacketType.WORK_EXCEPTION] = outcome.exception
+        handlers[PacketType.GET_STATUS] = self._get_status
+        handlers[PacketType.GET_STATUS_UNIQUE] = self._get_status_unique
+        handlers[PacketType.ECHO_REQ] = self._echo
+        handlers[PacketType.OPTION_REQ] = self._option
+        handlers[PacketType.SET_CLIENT_ID] = self._set_client_id
+        handlers[PacketType.ALL_YOURS] = self._all_yours
+        expected = {kind for kind, spec in PACKETS.items() if spec.senders & (Sender.CLIENT | Sender.WORKER)}
+        assert set(handlers) == expected, set(handlers) ^ expected
+        handlers[TEXT] = admin.command
+        return handlers

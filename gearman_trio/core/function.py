@@ -1,0 +1,139 @@
+"""What the server knows of one function: its queued jobs, and the workers that have the ability."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .job import HIGH, LOW, NO_PRIORITY, NORMAL, Job
+from .peer import Peer
+from .queues import JobQueue
+
+__all__ = ["Function"]
+
+
+class Function:
+    """One function. Its mutable state is its queues, its counts, its workers and its sleepers.
+
+    Attributes:
+        name: as clients and workers spell it.
+        top: the best priority that has a queued job, or `NO_PRIORITY`.
+        queued: how many jobs are in the queues.
+        running: how many jobs workers hold.
+        scheduled: how many jobs wait for their time.
+        workers: the connections that have the ability, in the order in which they said so.
+        sleepers: those of them that sleep, longest first.
+        wakes: how many workers were woken for this function and have not grabbed since.
+        by_unique: live jobs by their unique ID.
+        by_workload: live jobs with the unique ID ``-`` by their workload.
+        limits: most jobs of the function by the priority of the new one (``maxqueue``); 0 for no limit.
+        pinned: made by ``create function``, so that it is listed even without jobs and workers.
+    """
+
+    __slots__ = (
+        "_queues",
+        "by_unique",
+        "by_workload",
+        "limits",
+        "name",
+        "pinned",
+        "queued",
+        "running",
+        "scheduled",
+        "sleepers",
+        "top",
+        "wakes",
+        "workers",
+    )
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.top: int = NO_PRIORITY
+        self.queued: int = 0
+        self.running: int = 0
+        self.scheduled: int = 0
+        self.workers: dict[Peer, None] = {}
+        # An OrderedDict and not a dict: taking from the front stays O(1) after many have left.
+        self.sleepers: OrderedDict[Peer, None] = OrderedDict()
+        self.wakes: int = 0
+        self.by_unique: dict[bytes, Job] = {}
+        self.by_workload: dict[bytes, Job] = {}
+        self.limits: tuple[int, int, int] = (0, 0, 0)
+        self.pinned: bool = False
+        self._queues: tuple[JobQueue, JobQueue, JobQueue] = (JobQueue(), JobQueue(), JobQueue())
+
+    @property
+    def total(self) -> int:
+        """How many live jobs the function has, in any state."""
+        return self.queued + self.running + self.scheduled
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost if the server forgot the function."""
+        return not self.workers and not self.total and not self.pinned and not any(self.limits)
+
+    def waiting(self, priority: int) -> int:
+        """How many jobs of one priority are queued."""
+        return len(self._queues[priority])
+
+    def queue(self, priority: int) -> JobQueue:
+        """The queue of one priority, to look at."""
+        return self._queues[priority]
+
+    def push(self, job: Job) -> None:
+        """Queue a job at the tail of its priority."""
+        self._queues[job.priority].push(job)
+        self.queued += 1
+        if job.priority < self.top:
+            self.top = job.priority
+
+    def pop(self) -> Job:
+        """Take the job that is next; there must be one."""
+        job = self._queues[self.top].pop()
+        self.queued -= 1
+        self._find_top()
+        return job
+
+    def remove(self, job: Job) -> None:
+        """Take a queued job out, wherever it stands."""
+        self._queues[job.priority].remove(job)
+        self.queued -= 1
+        self._find_top()
+
+    def find(self, unique: bytes, workload: bytes) -> Job | None:
+        """The live job that a submission coalesces onto (gearmand 2.0 job.cc, gearman_server_job_add_reducer).
+
+        An empty unique ID never coalesces; ``-`` takes the workload for the key, unless that is empty.
+        """
+        if not unique:
+            return None
+        if unique == b"-":
+            return self.by_workload.get(workload) if workload else None
+        return self.by_unique.get(unique)
+
+    def remember(self, job: Job) -> None:
+        """Make a live job findable by its unique ID."""
+        unique = job.unique
+        if not unique:
+            return
+        if unique != b"-":
+            self.by_unique[unique] = job
+        elif job.workload:
+            self.by_workload[job.workload] = job
+
+    def forget(self, job: Job) -> None:
+        """Undo `remember`."""
+        unique = job.unique
+        if not unique:
+            return
+        if unique != b"-":
+            del self.by_unique[unique]
+        elif job.workload:
+            del self.by_workload[job.workload]
+
+    def _find_top(self) -> None:
+        queues = self._queues
+        for priority in (HIGH, NORMAL, LOW):
+            if len(queues[priority]):
+                self.top = priority
+                return
+        self.top = NO_PRIORITY

@@ -1,0 +1,148 @@
+"""The job record, and every change of state that a job may make.
+
+Rule 1: a job changes its state only by `Job.move`, which reads `TRANSITIONS`; what is not in that table cannot happen.
+
+Rule 2: a job is in exactly one of scheduled, queued and running, and leaves the registry exactly once, for finished.
+
+WARNING: `docs/reference/job-states.md` is generated from `TRANSITIONS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .deadlines import Timer
+    from .function import Function
+    from .peer import Peer
+
+__all__ = [
+    "EVENTS",
+    "HIGH",
+    "LOW",
+    "NORMAL",
+    "NO_PRIORITY",
+    "PRIORITIES",
+    "STATES",
+    "TRANSITIONS",
+    "Job",
+]
+
+# Priorities are numbers that index a function's queues; the lowest number is served first.
+HIGH: Final = 0
+NORMAL: Final = 1
+LOW: Final = 2
+PRIORITIES: Final = ("high", "normal", "low")
+
+#: Worse than every priority: what a function without queued jobs has to offer.
+NO_PRIORITY: Final = 3
+
+NEW: Final = 0
+SCHEDULED: Final = 1
+QUEUED: Final = 2
+RUNNING: Final = 3
+FINISHED: Final = 4
+STATES: Final = ("new", "scheduled", "queued", "running", "finished")
+
+POSTPONE: Final = 0
+ENQUEUE: Final = 1
+ASSIGN: Final = 2
+REQUEUE: Final = 3
+FINISH: Final = 4
+EVENTS: Final = ("postpone", "enqueue", "assign", "requeue", "finish")
+
+#: (state before, event, state after, what makes it happen).
+TRANSITIONS: Final[list[tuple[int, int, int, str]]] = [
+    (NEW, POSTPONE, SCHEDULED, "SUBMIT_JOB_EPOCH or SUBMIT_JOB_SCHED with a time to come"),
+    (NEW, ENQUEUE, QUEUED, "any other submission"),
+    (SCHEDULED, ENQUEUE, QUEUED, "its time has come"),
+    (SCHEDULED, FINISH, FINISHED, "cancelled"),
+    (QUEUED, ASSIGN, RUNNING, "a worker grabbed it"),
+    (QUEUED, FINISH, FINISHED, "cancelled, or a foreground job whose last client left"),
+    (RUNNING, REQUEUE, QUEUED, "its worker was lost, or its time ran out under the requeue policy"),
+    (RUNNING, FINISH, FINISHED, "WORK_COMPLETE, WORK_FAIL, WORK_EXCEPTION, cancelled, timed out, or out of attempts"),
+]
+
+_IMPOSSIBLE: Final = -1
+
+
+def _next_states() -> list[int]:
+    table = [_IMPOSSIBLE] * (len(STATES) * len(EVENTS))
+    for before, event, after, _ in TRANSITIONS:
+        table[before * len(EVENTS) + event] = after
+    return table
+
+
+_NEXT: Final = _next_states()
+_EVENT_COUNT: Final = 5
+
+
+class Job:
+    """One job of the server, foreground or background.
+
+    Attributes:
+        handle: given by this server, ``b"H:<host>:<number>"``; no other job ever has it.
+        function: what is called; the record that all jobs of the function share.
+        unique: the client's unique ID, ``b""`` for none, ``b"-"`` where the workload is the key.
+        workload: opaque bytes.
+        reducer: the function that a map/reduce worker sends its parts to, else ``b""``.
+        priority: `HIGH`, `NORMAL` or `LOW`.
+        background: whether the job lives on without clients. Sticky: it is set and never cleared.
+        state: one of the numbers that index `STATES`.
+        attempts: how often the job was assigned to a worker.
+        run_at: epoch seconds before which the job is not queued; 0.0 for at once.
+        clients: the connections that hear of the job, one entry an attachment, in the order in which they came.
+        worker: the connection that runs it. Invariant: set exactly while the job is running.
+        numerator: the last WORK_STATUS, as the worker sent it.
+        denominator: likewise.
+        timer: the running time limit, where the worker's ability has one.
+    """
+
+    __slots__ = (
+        "attempts",
+        "background",
+        "clients",
+        "denominator",
+        "function",
+        "handle",
+        "next",
+        "numerator",
+        "previous",
+        "priority",
+        "reducer",
+        "run_at",
+        "state",
+        "timer",
+        "unique",
+        "worker",
+        "workload",
+    )
+
+    def __init__(self, handle: bytes, function: Function, unique: bytes, workload: bytes, priority: int) -> None:
+        self.handle = handle
+        self.function = function
+        self.unique = unique
+        self.workload = workload
+        self.priority = priority
+        self.background: bool = False
+        self.reducer: bytes = b""
+        self.state: int = NEW
+        self.attempts: int = 0
+        self.run_at: float = 0.0
+        self.clients: list[Peer] = []
+        self.worker: Peer | None = None
+        self.numerator: bytes = b"0"
+        self.denominator: bytes = b"0"
+        self.timer: Timer | None = None
+        # The neighbours in the queue that holds the job; see queues.py.
+        self.previous: Job | None = None
+        self.next: Job | None = None
+
+    def move(self, event: int) -> None:
+        """Change the state as `TRANSITIONS` says."""
+        after = _NEXT[self.state * _EVENT_COUNT + event]
+        assert after != _IMPOSSIBLE, f"{EVENTS[event]} of a {STATES[self.state]} job"
+        self.state = after
+
+    def __repr__(self) -> str:
+        return f"<Job {self.handle!r} {self.function.name!r} {STATES[self.state]}>"

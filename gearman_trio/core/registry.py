@@ -1,0 +1,154 @@
+"""The only mutable truth: which functions and which jobs there are.
+
+Everything else in `core` decides; what it decides is done to jobs here, so that a job's state, its place in a queue, the
+indexes and the counts change together.  Only modules of `core` import this one.
+"""
+
+from __future__ import annotations
+
+from .deadlines import Deadlines, Timer
+from .function import Function
+from .job import ASSIGN, ENQUEUE, FINISH, POSTPONE, QUEUED, REQUEUE, RUNNING, SCHEDULED, Job
+from .peer import Peer
+from .policy import Policy
+from .statistics import Counters
+
+__all__ = ["Registry"]
+
+#: With fewer functions than this, none is forgotten. gearmand never forgets one, so tables keep showing idle functions.
+_MANY_FUNCTIONS = 10_000
+
+
+class Registry:
+    """All live jobs and known functions.
+
+    Attributes:
+        policy: the operator's choices.
+        counters: what has been done.
+        functions: by name, in the order in which they were first heard of.
+        jobs: live jobs by handle.
+        timers: what is to happen on the monotonic clock: ends of time limits, and of waits for woken workers.
+        schedule: what is to happen on the epoch clock: jobs whose time comes.
+    """
+
+    __slots__ = ("_next_handle", "_sweep_at", "counters", "functions", "jobs", "policy", "schedule", "timers")
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.counters = Counters()
+        self.functions: dict[bytes, Function] = {}
+        self.jobs: dict[bytes, Job] = {}
+        self.timers = Deadlines()
+        self.schedule = Deadlines()
+        self._next_handle: int = policy.first_handle
+        self._sweep_at: int = _MANY_FUNCTIONS
+
+    def function(self, name: bytes) -> Function:
+        """The record of a function, made where there is none yet.
+
+        Idle functions are forgotten when the table has doubled since the last look, so that peers who invent names cost
+        a bounded amount of memory, at O(1) a name over time.
+        """
+        function = self.functions.get(name)
+        if function is None:
+            if len(self.functions) >= self._sweep_at:
+                self.functions = {key: value for key, value in self.functions.items() if not value.idle}
+                self._sweep_at = max(_MANY_FUNCTIONS, 2 * len(self.functions))
+            function = Function(name)
+            self.functions[name] = function
+        return function
+
+    def create(self, function: Function, unique: bytes, workload: bytes, priority: int) -> Job:
+        """A new job with a handle of its own, findable, in no queue yet."""
+        handle = b"%s:%d" % (self.policy.handle_prefix, self._next_handle)
+        self._next_handle += 1
+        job = Job(handle, function, unique, workload, priority)
+        self.jobs[handle] = job
+        function.remember(job)
+        self.counters.submitted += 1
+        return job
+
+    def attach(self, job: Job, peer: Peer) -> None:
+        """Let a client hear of a job; a client that attaches twice hears everything twice, as with gearmand."""
+        job.clients.append(peer)
+        peer.attached[job] = None
+
+    def detach(self, job: Job, peer: Peer) -> None:
+        """Undo every `attach` of this client to this job."""
+        del peer.attached[job]
+        job.clients = [client for client in job.clients if client is not peer]
+
+    def enqueue(self, job: Job) -> None:
+        """Queue a new job, or one whose time has come."""
+        if job.state == SCHEDULED:
+            job.function.scheduled -= 1
+            job.timer = None
+        job.move(ENQUEUE)
+        job.function.push(job)
+
+    def postpone(self, job: Job, run_at: float) -> None:
+        """Keep a new job back until `run_at`, epoch seconds."""
+        job.move(POSTPONE)
+        job.run_at = run_at
+        job.function.scheduled += 1
+        job.timer = Timer(job, None)
+        self.schedule.add(run_at, job.timer)
+
+    def assign(self, job: Job, worker: Peer, deadline: float) -> None:
+        """Give a job, just taken from its queue, to a worker; `deadline` is monotonic seconds, 0.0 for none."""
+        job.move(ASSIGN)
+        job.worker = worker
+        job.attempts += 1
+        job.function.running += 1
+        worker.running[job] = None
+        self.counters.assigned += 1
+        if deadline:
+            job.timer = Timer(job, None)
+            self.timers.add(deadline, job.timer)
+
+    def requeue(self, job: Job) -> None:
+        """Take a running job from its worker and put it at the tail of its priority, its progress forgotten."""
+        self._leave_worker(job)
+        job.move(REQUEUE)
+        job.numerator = b"0"
+        job.denominator = b"0"
+        job.function.push(job)
+        self.counters.requeued += 1
+
+    def remove(self, job: Job) -> None:
+        """End a job: it leaves its queue or its worker, its clients, and every index."""
+        function = job.function
+        if job.state == RUNNING:
+            self._leave_worker(job)
+        elif job.state == QUEUED:
+            function.remove(job)
+        elif job.state == SCHEDULED:
+            function.scheduled -= 1
+            if job.timer is not None:
+                self.schedule.cancel(job.timer)
+                job.timer = None
+        job.move(FINISH)
+        for client in job.clients:
+            client.attached.pop(job, None)
+        job.clients = []
+        function.forget(job)
+        del self.jobs[job.handle]
+
+    def find_unique(self, unique: bytes) -> Job | None:
+        """A live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none. O(functions)."""
+        for function in self.functions.values():
+            job = function.by_unique.get(unique)
+            if job is not None:
+                return job
+        return None
+
+    def _leave_worker(self, job: Job) -> None:
+        worker = job.worker
+        assert worker is not None, "a running job has a worker"
+        del worker.running[job]
+        job.worker = None
+        job.function.running -= 1
+        if job.timer is not None:
+            # Where the timer itself brought this about it has left the heap already and `expire` has cleared it.
+            self.timers.cancel(job.timer)
+            job.timer = None

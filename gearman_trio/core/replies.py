@@ -1,0 +1,75 @@
+"""The packets that the broker sends, written straight into outboxes; no object is made per packet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..protocol.codec import pack_size, response_prefix
+from ..protocol.table import PacketType
+from .job import Job
+from .peer import Peer
+
+__all__ = [
+    "NOOP",
+    "NO_JOB",
+    "send_assignment",
+    "send_error",
+    "send_handle",
+    "send_packet",
+]
+
+_ERROR: Final = response_prefix(PacketType.ERROR)
+_JOB_ASSIGN: Final = response_prefix(PacketType.JOB_ASSIGN)
+_JOB_ASSIGN_UNIQ: Final = response_prefix(PacketType.JOB_ASSIGN_UNIQ)
+_JOB_ASSIGN_ALL: Final = response_prefix(PacketType.JOB_ASSIGN_ALL)
+
+NOOP: Final = response_prefix(PacketType.NOOP) + pack_size(0)
+NO_JOB: Final = response_prefix(PacketType.NO_JOB) + pack_size(0)
+
+#: From this size on a body goes into the outbox as a piece of its own, uncopied.
+_SEPARATE_BYTES: Final = 4096
+
+
+def send_packet(peer: Peer, prefix: bytes, body: bytes) -> None:
+    """Send a packet whose first eight bytes are `prefix`."""
+    size = len(body)
+    if size < _SEPARATE_BYTES:
+        peer.send(prefix + pack_size(size) + body)
+    else:
+        peer.send(prefix + pack_size(size))
+        peer.send(body)
+
+
+def send_error(peer: Peer, code: str, text: str) -> None:
+    """Send ERROR; the code is one of libgearman's return codes without its prefix, the text has no NUL at its end."""
+    body = code.encode() + b"\0" + text.encode("utf-8", "backslashreplace")
+    peer.send(_ERROR + pack_size(len(body)) + body)
+
+
+def send_handle(peer: Peer, prefix: bytes, job: Job) -> None:
+    """Send a packet that holds a handle and nothing else: JOB_CREATED, WORK_FAIL."""
+    handle = job.handle
+    peer.send(prefix + pack_size(len(handle)) + handle)
+
+
+def send_assignment(peer: Peer, kind: int, job: Job) -> None:
+    """Answer the grab of type `kind` with a job.
+
+    GRAB_JOB_ALL is answered with JOB_ASSIGN_ALL, as the protocol document says; gearmand does so only where there is a
+    reducer.
+    """
+    if kind == PacketType.GRAB_JOB_UNIQ:
+        prefix = _JOB_ASSIGN_UNIQ
+        head = job.handle + b"\0" + job.function.name + b"\0" + job.unique + b"\0"
+    elif kind == PacketType.GRAB_JOB:
+        prefix = _JOB_ASSIGN
+        head = job.handle + b"\0" + job.function.name + b"\0"
+    else:
+        prefix = _JOB_ASSIGN_ALL
+        head = job.handle + b"\0" + job.function.name + b"\0" + job.unique + b"\0" + job.reducer + b"\0"
+    workload = job.workload
+    if len(workload) < _SEPARATE_BYTES:
+        peer.send(prefix + pack_size(len(head) + len(workload)) + head + workload)
+    else:
+        peer.send(prefix + pack_size(len(head) + len(workload)) + head)
+        peer.send(workload)

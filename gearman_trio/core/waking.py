@@ -1,0 +1,100 @@
+"""Sleeping workers, and who is woken when there is work.
+
+Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as gearmand
+does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
+
+    Invariant: where a function has sleepers, at least as many workers are woken for it, and have yet to grab, as it has
+    queued jobs.
+
+It can only be hurt when a wake ends without a job of that function being taken: the woken worker grabs a job of another
+function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these calls
+`settle`, which wakes the next sleepers until the invariant holds again.
+"""
+
+from __future__ import annotations
+
+from .deadlines import Timer
+from .function import Function
+from .peer import Peer
+from .registry import Registry
+from .replies import NOOP
+
+__all__ = ["Waking"]
+
+
+class Waking:
+    """Puts workers to sleep and wakes them. Its state is in the functions and peers themselves."""
+
+    __slots__ = ("_policy", "_registry")
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._policy = registry.policy
+
+    def sleep(self, worker: Peer, now: float) -> None:
+        """PRE_SLEEP: answered with NOOP at once where a job waits, else the worker sleeps until one comes."""
+        if worker.sleeping:
+            return
+        self.settle(worker, now)
+        for function in worker.abilities:
+            if function.queued:
+                self._wake(worker, function, now)
+                return
+        worker.sleeping = True
+        for function in worker.abilities:
+            function.sleepers[worker] = None
+
+    def arise(self, worker: Peer) -> None:
+        """The worker does not sleep any more."""
+        if worker.sleeping:
+            worker.sleeping = False
+            for function in worker.abilities:
+                del function.sleepers[worker]
+
+    def job_queued(self, function: Function, now: float) -> None:
+        """A job of this function was queued: wake as many sleepers as the policy says."""
+        sleepers = function.sleepers
+        if not sleepers:
+            return
+        count = self._policy.worker_wakeup or len(sleepers)
+        while count > 0 and sleepers:
+            self._wake(next(iter(sleepers)), function, now)
+            count -= 1
+
+    def ability_added(self, worker: Peer, function: Function, now: float) -> None:
+        """A worker, perhaps sleeping, can do one more function."""
+        if worker.sleeping:
+            function.sleepers[worker] = None
+            self._balance(function, now)
+
+    def ability_removed(self, worker: Peer, function: Function, now: float) -> None:
+        """A worker, perhaps sleeping or just woken, can do one function less."""
+        if worker.sleeping:
+            del function.sleepers[worker]
+        elif worker.woken_for is function:
+            self.settle(worker, now)
+
+    def settle(self, worker: Peer, now: float) -> None:
+        """A woken worker has grabbed, left, or will not grab: wake others if its function still needs them."""
+        function = worker.woken_for
+        if function is None:
+            return
+        worker.woken_for = None
+        if worker.wake_timer is not None:
+            self._registry.timers.cancel(worker.wake_timer)
+            worker.wake_timer = None
+        function.wakes -= 1
+        self._balance(function, now)
+
+    def _balance(self, function: Function, now: float) -> None:
+        sleepers = function.sleepers
+        while sleepers and function.wakes < function.queued:
+            self._wake(next(iter(sleepers)), function, now)
+
+    def _wake(self, worker: Peer, function: Function, now: float) -> None:
+        self.arise(worker)
+        worker.woken_for = function
+        worker.wake_timer = Timer(None, worker)
+        self._registry.timers.add(now + self._policy.wake_seconds, worker.wake_timer)
+        function.wakes += 1
+        worker.send(NOOP)
