@@ -1,0 +1,8 @@
+"""The job server's runtime on Trio: connections, time, and the life of the whole, around the broker of `core`."""
+
+from __future__ import annotations
+
+from .options import ServerOptions
+from .server import Server, ServerStatistics, open_server, serve
+
+__all__ = ["Server", "ServerOptions", "ServerStatistics", "open_server", "serve"]

@@ -1,0 +1,112 @@
+"""Between Trio and the broker: the only caller of the dispatcher.
+
+Each door of the dispatcher is called with the time; when it returns, the connections it wrote to are told to send, and the
+timekeeper's deadline is moved if something is due sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Final, Protocol
+
+import trio
+
+from ..core import Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy
+
+__all__ = ["Hub", "Outlet"]
+
+#: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
+_CLOCK_CHECK_SECONDS: Final = 30.0
+
+
+class Outlet(Protocol):
+    """What sends a peer's outbox."""
+
+    def flush(self) -> None:
+        """The outbox has something to send. Must not wait, and must not call the hub."""
+
+
+class Hub:
+    """Owns the dispatcher, the outlets of its peers, and the scope in which the timekeeper sleeps."""
+
+    def __init__(self, policy: Policy, epoch_clock: Callable[[], float]) -> None:
+        self._dispatcher = Dispatcher(policy)
+        self._epoch_clock = epoch_clock
+        self._outlets: dict[Peer, Outlet] = {}
+        self._sleep = trio.CancelScope()
+        self._draining = False
+        self._idle = trio.Event()
+        self.read_clock()
+
+    def connect(self, outlet: Outlet, address: str) -> Peer:
+        """A connection has begun."""
+        peer = self._dispatcher.connect(address)
+        self._outlets[peer] = outlet
+        return peer
+
+    def receive(self, peer: Peer, data: bytes) -> None:
+        """Bytes have come. `Peer.failure` says afterwards whether the connection must be closed.
+
+        The answers stay in the outboxes until `flush`, so that those to many reads leave together.
+        """
+        self._dispatcher.receive(peer, data, trio.current_time())
+
+    def disconnect(self, peer: Peer) -> None:
+        """A connection has ended; safe to call in clean-up, because it never waits."""
+        self._dispatcher.disconnect(peer, trio.current_time())
+        del self._outlets[peer]
+        self.flush()
+
+    def drain(self) -> None:
+        """Refuse new jobs from now on."""
+        self._draining = True
+        self._dispatcher.drain()
+        self.flush()
+
+    def flush(self) -> None:
+        """To be called after each door, or after several: sends what they brought about."""
+        for peer in self._dispatcher.take_touched():
+            outlet = self._outlets.get(peer)
+            if outlet is not None:
+                outlet.flush()
+        deadline = self._next_deadline()
+        if deadline < self._sleep.deadline:
+            self._sleep.deadline = deadline
+        if self._draining and not self._dispatcher.has_work():
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """After `drain`: wait until no job is running, and none is queued for a worker that is connected."""
+        await self._idle.wait()
+
+    async def keep_time(self) -> None:
+        """Call the broker whenever something is due. Runs until cancelled."""
+        while True:
+            with trio.CancelScope(deadline=self._next_deadline()) as self._sleep:
+                await trio.sleep_forever()
+            self.read_clock()
+            self._dispatcher.expire(trio.current_time())
+            self.flush()
+
+    def read_clock(self) -> None:
+        """Tell the broker what the wall clock says."""
+        self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
+
+    def counters(self) -> Counters:
+        """What has been done since the start."""
+        return self._dispatcher.counters
+
+    def functions(self) -> list[FunctionStatistics]:
+        """What each function has now."""
+        return self._dispatcher.functions()
+
+    def peers(self) -> list[PeerStatistics]:
+        """What each connection does now."""
+        return self._dispatcher.peers()
+
+    def _next_deadline(self) -> float:
+        deadline = self._dispatcher.next_deadline()
+        if deadline != inf and self._dispatcher.has_schedule():
+            return min(deadline, trio.current_time() + _CLOCK_CHECK_SECONDS)
+        return deadline

@@ -1,0 +1,321 @@
+"""The life of a job server, as nested nurseries: services around connections around listeners.
+
+    serve()
+    └─ services           timekeeper, pump: shielded, ended only when everything inside has ended
+       └─ connections     one child task per connection, owning its stream, its scope and its clean-up
+          └─ listeners    accept loops
+
+| what happens | scope | then |
+|---|---|---|
+| a peer leaves, breaks the protocol, or does not read | that connection's | the broker forgets it: jobs are queued again |
+| `Server.drain` | the listeners' | running jobs end, then the connections' scope is cancelled |
+| `serve` is cancelled | all but the services' | connections end first, the broker sees each of them leave |
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from math import inf
+from typing import Final
+
+import attrs
+import trio
+from trio.testing import memory_stream_pair
+
+from ..client import Client, open_client
+from ..core import Counters, FunctionStatistics, PeerStatistics
+from ..transport import DEFAULT_PORT, Address, Pump, pump_available
+from .connection import Connection, SocketConnection, StreamConnection
+from .hub import Hub
+from .options import ServerOptions
+
+__all__ = ["Server", "ServerStatistics", "open_server", "serve"]
+
+logger = logging.getLogger(__name__)
+
+#: 2026-01-01, in epoch seconds.
+_HANDLE_EPOCH: Final = 1_767_225_600
+
+#: How many handles a second between the starts of two servers are sure to differ.
+_HANDLES_PER_SECOND: Final = 100_000
+
+
+@attrs.frozen(kw_only=True)
+class ServerStatistics:
+    """A job server at one moment.
+
+    Attributes:
+        counters: what it has done since it started.
+        functions: each function that it knows, in the order in which they were first heard of.
+        peers: each connection.
+    """
+
+    counters: Counters
+    functions: list[FunctionStatistics]
+    peers: list[PeerStatistics]
+
+
+class Server:
+    """A running job server; `serve` and `open_server` make it."""
+
+    def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float]) -> None:
+        self._options = options
+        first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
+        self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
+        self._pump = Pump(self._hub.flush) if pump_available else None
+        self._connections: trio.Nursery | None = None
+        self._addresses: tuple[Address, ...] = ()
+        self._stop_requested = trio.Event()
+        # In which running jobs may go on after `drain`; its deadline is only ever brought forward.
+        self._grace = trio.CancelScope()
+        self._ended = trio.Event()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens on TCP, with real port numbers also where port 0 was asked for."""
+        return self._addresses
+
+    @property
+    def url(self) -> str:
+        """The first address as ``gearman://host:port``, for clients and workers.
+
+        Raises:
+            RuntimeError: the server does not listen on TCP.
+        """
+        if not self._addresses:
+            raise RuntimeError("the server has no TCP listener, so it has no URL")
+        return f"gearman://{self._addresses[0]}"
+
+    def statistics(self) -> ServerStatistics:
+        """What the server has done and what it holds now."""
+        hub = self._hub
+        return ServerStatistics(counters=hub.counters(), functions=hub.functions(), peers=hub.peers())
+
+    async def drain(self, timeout: float = inf) -> None:  # noqa: ASYNC109 - a grace period, not the caller's patience
+        """Stop gracefully; return when `serve` has let go of everything.
+
+        Listeners close at once and new jobs are refused with ERROR; jobs that are running, and queued jobs for which a
+        worker is connected, go on to their end, for at most `timeout` seconds; then the connections are closed. Jobs in
+        memory that no connected worker can do are lost, and a log line says how many.
+
+        Cancellation: the server goes on draining; call again to wait, or to shorten the time.
+        """
+        self._grace.deadline = min(self._grace.deadline, trio.current_time() + timeout)
+        self._stop_requested.set()
+        await self._ended.wait()
+
+    async def wait_ended(self) -> None:
+        """Wait until the server has ended, for whatever reason."""
+        await self._ended.wait()
+
+    async def handle_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve one more connection over a stream of your own until it ends.
+
+        Cancellation: the connection is closed, as if the peer had left.
+        Resource handling: the stream is closed when this returns.
+        """
+        nursery = self._connections
+        if nursery is None:
+            await trio.aclose_forcefully(stream)
+            raise RuntimeError("the server is not running")
+        connection = self._connection(stream)
+        done = trio.Event()
+
+        async def serve_it() -> None:
+            try:
+                await self._serve_connection(connection)
+            finally:
+                done.set()
+
+        nursery.start_soon(serve_it)
+        try:
+            await done.wait()
+        except trio.Cancelled:
+            connection.close("the caller of handle_stream was cancelled")
+            raise
+
+    @asynccontextmanager
+    async def open_client(self, *, client_id: str | None = None) -> AsyncIterator[Client]:
+        """A client in this process, over memory streams: the same protocol without a socket."""
+
+        async def connect(address: Address) -> trio.abc.Stream:
+            ours, theirs = memory_stream_pair()
+            if self._connections is None:
+                raise OSError("the server is not running")
+            self._connections.start_soon(self._serve_connection, self._connection(ours))
+            await trio.lowlevel.checkpoint()
+            return theirs
+
+        async with open_client(Address("in-process"), client_id=client_id, connect=connect) as client:
+            yield client
+
+    def _connection(self, stream: trio.abc.Stream) -> Connection:
+        if self._pump is not None and isinstance(stream, trio.SocketStream):
+            return SocketConnection(self._hub, stream, self._options, self._pump)
+        return StreamConnection(self._hub, stream, self._options)
+
+    async def _serve_connection(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        except Exception:
+            # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
+            logger.exception("a connection ended with an error that should not happen")
+
+    async def _serve_stream(self, stream: trio.abc.Stream) -> None:
+        await self._serve_connection(self._connection(stream))
+
+    async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:
+        """Serve until drained or cancelled."""
+        serving = trio.CancelScope(shield=True)
+        async with trio.open_nursery() as services:
+            services.start_soon(self._serve_services, serving)
+            try:
+                async with trio.open_nursery() as connections:
+                    self._connections = connections
+                    async with trio.open_nursery() as accepting:
+                        for listener in listeners:
+                            accepting.start_soon(
+                                partial(
+                                    trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections
+                                )
+                            )
+                        started()
+                        await self._stop_requested.wait()
+                        accepting.cancel_scope.cancel(reason="the server drains")
+                    await self._finish_jobs()
+                    connections.cancel_scope.cancel(reason="the server has drained")
+            finally:
+                self._connections = None
+                serving.cancel(reason="no connection is left")
+
+    async def _serve_services(self, serving: trio.CancelScope) -> None:
+        with serving:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hub.keep_time)
+                if self._pump is not None:
+                    nursery.start_soon(self._pump.run)
+
+    async def _finish_jobs(self) -> None:
+        self._hub.drain()
+        with self._grace:
+            await self._hub.wait_idle()
+        left = [f for f in self._hub.functions() if f.queued or f.running or f.scheduled]
+        if left:
+            logger.warning(
+                "stopping with %d queued, %d scheduled and %d running jobs in memory, which are lost",
+                sum(f.queued for f in left),
+                sum(f.scheduled for f in left),
+                sum(f.running for f in left),
+            )
+
+
+async def serve(
+    *,
+    host: str | Sequence[str] | None = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    backlog: int | None = None,
+    options: ServerOptions | None = None,
+    epoch_clock: Callable[[], float] = time.time,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a job server until it is drained or cancelled; ``await nursery.start(serve)`` gives the `Server`.
+
+    Args:
+        host: address or addresses to listen on; ``None`` for all of the machine's. IPv4 and IPv6 get a socket each.
+        port: TCP port; 0 for a free one, which `Server.addresses` tells.
+        listeners: Trio listeners to serve instead of opening any; they are closed when the server ends.
+        ssl_context: speak TLS on the listeners that are opened here.
+        backlog: of listen(2); Trio's default where it is ``None``.
+        options: everything else.
+        epoch_clock: tells epoch seconds, for jobs with a time to run at; tests put a mocked clock here.
+        task_status: for ``nursery.start``: started with the `Server` when the listeners are open.
+
+    Raises:
+        OSError: an address cannot be listened on.
+
+    Cancellation: hard stop; connections are closed, jobs in memory are lost.
+    """
+    server = Server(options or ServerOptions(), epoch_clock)
+    if listeners is None:
+        listeners = await _open_listeners(host, port, backlog, ssl_context)
+    try:
+        server._addresses = tuple(_addresses(listeners))
+        await server._run(listeners, lambda: task_status.started(server))
+    finally:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        server._ended.set()
+
+
+@asynccontextmanager
+async def open_server(
+    *,
+    host: str | Sequence[str] | None = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    options: ServerOptions | None = None,
+    epoch_clock: Callable[[], float] = time.time,
+    drain_seconds: float = 30.0,
+) -> AsyncIterator[Server]:
+    """A job server for the length of a block; the arguments are those of `serve`.
+
+    When the block ends normally the server drains, for at most `drain_seconds`; when the block raises or is cancelled,
+    the server stops hard.
+    """
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(
+                serve,
+                host=host,
+                port=port,
+                listeners=listeners,
+                ssl_context=ssl_context,
+                options=options,
+                epoch_clock=epoch_clock,
+            )
+        )
+        yield server
+        await server.drain(drain_seconds)
+
+
+async def _open_listeners(
+    host: str | Sequence[str] | None, port: int, backlog: int | None, ssl_context: ssl.SSLContext | None
+) -> list[trio.abc.Listener[trio.abc.Stream]]:
+    hosts: Sequence[str | None] = [host] if host is None or isinstance(host, str) else host
+    opened: list[trio.abc.Listener[trio.abc.Stream]] = []
+    try:
+        for one in hosts:
+            for plain in await trio.open_tcp_listeners(port, host=one, backlog=backlog):
+                opened.append(plain if ssl_context is None else trio.SSLListener(plain, ssl_context))
+    except BaseException:
+        for listener in opened:
+            await trio.aclose_forcefully(listener)
+        raise
+    return opened
+
+
+def _addresses(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> list[Address]:
+    found = []
+    for listener in listeners:
+        inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
+        if isinstance(inner, trio.SocketListener):
+            name = inner.socket.getsockname()
+            if isinstance(name, tuple):
+                found.append(Address(name[0], name[1]))
+    return found
+
+
+def _version() -> str:
+    try:
+        return version("gearman-trio")
+    except PackageNotFoundError:
+        return "0"

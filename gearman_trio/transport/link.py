@@ -1,0 +1,175 @@
+"""One connection to a job server as clients and workers use it: packets in, packets out, over any Trio stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from ..errors import RemoteProtocolError
+from ..protocol import MAX_PACKET_BYTES, Decoder
+
+__all__ = ["PacketLink"]
+
+#: How much is asked of the stream at once: the usual size of a socket's buffer.
+_RECEIVE_BYTES: Final = 65536
+
+#: Above so many unsent bytes `PacketLink.wait_writable` waits.
+_HIGH_WATER_BYTES: Final = 1024 * 1024
+
+#: Packets are joined up to this size, so that small ones share a system call and large ones are not copied.
+_JOIN_BYTES: Final = 256 * 1024
+
+#: How long the reader may go on after a write has failed: the peer's last packets may still be on their way.
+_LAST_WORDS_SECONDS: Final = 1.0
+
+_BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class PacketLink:
+    """Carries packets over one stream: one task reads, one task writes, anyone may `send` at any time.
+
+    The mutable state is the queue of packets to send, the counts of its bytes and packets, and whether the link has
+    ended.  Because a task of the link's own writes, a caller that is cancelled never leaves half a packet behind.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, *, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
+        self._stream = stream
+        self._decoder = Decoder(responses=True, max_packet_bytes=max_packet_bytes, text=False)
+        self._outbox: deque[bytes] = deque()
+        # Invariant: the bytes of the outbox and of the batch that is being written.
+        self._unsent_bytes = 0
+        self._packets_queued = 0
+        self._packets_begun = 0
+        # Each is there only while a task waits for it.
+        self._work: trio.Event | None = None
+        self._drained: trio.Event | None = None
+        self._ended = False
+        self._reason = "the connection was closed by this side"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be sent or received."""
+        return self._ended
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes have not been written; those of a write that is under way count until it is done."""
+        return self._unsent_bytes
+
+    @property
+    def packets_queued(self) -> int:
+        """How many packets `send` has taken since the beginning: after a `send`, the number of its last packet."""
+        return self._packets_queued
+
+    @property
+    def packets_begun(self) -> int:
+        """The number of the last packet of which a byte may have been written; also after the link's end."""
+        return self._packets_begun
+
+    def send(self, *packets: bytes) -> None:
+        """Queue packets to be sent in this order; never waits. After the link's end they are thrown away."""
+        if self._ended:
+            return
+        self._outbox.extend(packets)
+        self._packets_queued += len(packets)
+        for packet in packets:
+            self._unsent_bytes += len(packet)
+        if self._work is not None:
+            self._work.set()
+            self._work = None
+
+    async def wait_writable(self) -> None:
+        """Wait while more than a megabyte waits to be sent; returns at once after the link's end."""
+        while self._unsent_bytes > _HIGH_WATER_BYTES and not self._ended:
+            if self._drained is None:
+                self._drained = trio.Event()
+            await self._drained.wait()
+
+    async def run(self, receive: Callable[[list[tuple[int, bytes]]], None]) -> str:
+        """Read and write until the connection ends; give the reason why it did.
+
+        Args:
+            receive: called with each batch of packets, (type, body) in order; it must not wait.
+                A `RemoteProtocolError` from it ends the connection as bytes do that cannot be decoded.
+
+        Resource handling: the stream is closed, without waiting for the peer, when this returns or is cancelled.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, nursery.cancel_scope)
+                self._reason = await self._read(receive)
+                self._end()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._end()
+            # Not plain aclose(): that of a TLS stream waits for the peer's farewell, which may never come.
+            await trio.aclose_forcefully(self._stream)
+        return self._reason
+
+    def _end(self) -> None:
+        self._ended = True
+        self._outbox.clear()
+        self._unsent_bytes = 0
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+
+    async def _read(self, receive: Callable[[list[tuple[int, bytes]]], None]) -> str:
+        decoder = self._decoder
+        while True:
+            try:
+                data = await self._stream.receive_some(_RECEIVE_BYTES)
+            except _BROKEN as exc:
+                return f"the connection broke: {exc.__cause__ or exc!r}"
+            if not data:
+                middle = " in the middle of a packet" if decoder.buffered else ""
+                return f"the job server closed the connection{middle}"
+            packets = decoder.feed(bytes(data))
+            try:
+                if packets:
+                    receive(packets)
+            except RemoteProtocolError as exc:
+                return f"the job server broke the protocol: {exc}"
+            if decoder.failure is not None:
+                return f"the job server broke the protocol: {decoder.failure}"
+
+    async def _write(self, scope: trio.CancelScope) -> None:
+        try:
+            while True:
+                if not self._outbox:
+                    self._work = trio.Event()
+                    await self._work.wait()
+                batch = self._take_batch()
+                await self._stream.send_all(batch)
+                if self._ended:
+                    return
+                self._unsent_bytes -= len(batch)
+                if self._drained is not None and self._unsent_bytes <= _HIGH_WATER_BYTES:
+                    self._drained.set()
+                    self._drained = None
+        except _BROKEN as exc:
+            # The reader sees the same break, or the end of the stream, and what was sent before it; leave it the last
+            # word unless the peer only closed its reading half.
+            self._reason = f"the connection broke: {exc.__cause__ or exc!r}"
+            await trio.sleep(_LAST_WORDS_SECONDS)
+            scope.cancel()
+
+    def _take_batch(self) -> bytes:
+        """Take packets off the outbox: all of them where they are small, a large one by itself."""
+        outbox = self._outbox
+        if self._unsent_bytes <= _JOIN_BYTES:
+            self._packets_begun = self._packets_queued
+            batch = b"".join(outbox)
+            outbox.clear()
+            return batch
+        pieces = [outbox.popleft()]
+        size = len(pieces[0])
+        while outbox and size + len(outbox[0]) <= _JOIN_BYTES:
+            size += len(outbox[0])
+            pieces.append(outbox.popleft())
+        self._packets_begun += len(pieces)
+        # Joining a list of one gives that one, without a copy.
+        return b"".join(pieces)
