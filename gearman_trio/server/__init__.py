@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import ServerOptions
+from .options import ServerOptions, default_handle_prefix
 from .server import Server, ServerStatistics, open_server, serve
 
-__all__ = ["Server", "ServerOptions", "ServerStatistics", "open_server", "serve"]
+__all__ = ["Server", "ServerOptions", "ServerStatistics", "default_handle_prefix", "open_server", "serve"]

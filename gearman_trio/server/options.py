@@ -14,7 +14,7 @@ from ..core.policy import Policy
 from ..errors import ConfigError
 from ..protocol import MAX_PACKET_BYTES
 
-__all__ = ["ServerOptions"]
+__all__ = ["ServerOptions", "default_handle_prefix"]
 
 
 def _at_least(least: float) -> Callable[[object, attrs.Attribute[Any], Any], None]:
@@ -36,7 +36,8 @@ def _prefix(instance: object, attribute: attrs.Attribute[str], value: str) -> No
         raise ConfigError(f"{attribute.name}: expected 1 to 43 printable ASCII characters without blanks, got {value!r}")
 
 
-def _local_prefix() -> str:
+def default_handle_prefix() -> str:
+    """``H:`` and the name of this machine, as gearmand has it."""
     # Existing clients look for H:, the host name and a number.
     return "H:" + "".join(c if c.isascii() and c.isprintable() and c != " " else "_" for c in socket.gethostname())[:41]
 
@@ -81,7 +82,7 @@ class ServerOptions:
     outbox_limit_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_at_least(1))
     handshake_seconds: float = attrs.field(default=10.0, validator=_at_least(0.001))
     close_seconds: float = attrs.field(default=1.0, validator=_at_least(0))
-    handle_prefix: str = attrs.field(factory=_local_prefix, validator=_prefix)
+    handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
     verbosity: str = "ERROR"
     time_zone: tzinfo | None = None
 

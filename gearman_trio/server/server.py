@@ -269,8 +269,9 @@ async def open_server(
     """A job server for the length of a block; the arguments are those of `serve`.
 
     When the block ends normally the server drains, for at most `drain_seconds`; when the block raises or is cancelled,
-    the server stops hard.
+    the server stops hard, and an exception comes out as the block raised it, not in a group.
     """
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(
             partial(
@@ -283,8 +284,15 @@ async def open_server(
                 epoch_clock=epoch_clock,
             )
         )
-        yield server
-        await server.drain(drain_seconds)
+        try:
+            yield server
+        except Exception as exc:  # raised again outside of the nursery, which would wrap it
+            failure = exc
+            nursery.cancel_scope.cancel(reason="the block of open_server raised")
+        else:
+            await server.drain(drain_seconds)
+    if failure is not None:
+        raise failure
 
 
 async def _open_listeners(

@@ -1,0 +1,8 @@
+"""The administrative text protocol from the operator's side: typed questions to any Gearman server."""
+
+from __future__ import annotations
+
+from .client import AdminClient, open_admin
+from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
+
+__all__ = ["AdminClient", "ConnectionRow", "FunctionRow", "JobRow", "PriorityRow", "open_admin"]

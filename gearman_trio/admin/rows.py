@@ -1,0 +1,126 @@
+"""The rows of the administrative tables, read from the text that gearmand and this server print."""
+
+from __future__ import annotations
+
+import attrs
+
+from ..errors import RemoteProtocolError
+
+__all__ = ["ConnectionRow", "FunctionRow", "JobRow", "PriorityRow"]
+
+
+@attrs.frozen
+class FunctionRow:
+    """One row of ``status``.
+
+    Attributes:
+        function: its name.
+        total: jobs of the function, running ones included.
+        running: jobs that workers hold.
+        workers: connections that have the ability.
+    """
+
+    function: str
+    total: int
+    running: int
+    workers: int
+
+    @classmethod
+    def parse(cls, line: str) -> FunctionRow:
+        """Read ``FUNCTION\\tTOTAL\\tRUNNING\\tWORKERS``."""
+        name, *numbers = _split(line, 4)
+        return cls(name, *_integers(line, numbers))
+
+
+@attrs.frozen
+class PriorityRow:
+    """One row of ``prioritystatus``: queued jobs by priority.
+
+    Attributes:
+        function: its name.
+        high: queued jobs of high priority.
+        normal: of normal priority.
+        low: of low priority.
+        workers: connections that have the ability.
+    """
+
+    function: str
+    high: int
+    normal: int
+    low: int
+    workers: int
+
+    @classmethod
+    def parse(cls, line: str) -> PriorityRow:
+        """Read ``FUNCTION\\tHIGH\\tNORMAL\\tLOW\\tWORKERS``."""
+        name, *numbers = _split(line, 5)
+        return cls(name, *_integers(line, numbers))
+
+
+@attrs.frozen
+class ConnectionRow:
+    """One row of ``workers``, which lists every connection.
+
+    Attributes:
+        number: of the connection, gearmand's file descriptor.
+        address: of its other end.
+        client_id: by SET_CLIENT_ID; ``-`` where it has none.
+        functions: what it can do; empty for clients.
+    """
+
+    number: int
+    address: str
+    client_id: str
+    functions: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, line: str) -> ConnectionRow:
+        """Read ``FD ADDRESS CLIENT-ID : FUNCTION FUNCTION``.
+
+        The address may hold colons (IPv6), so it is the first colon that stands alone which ends the client ID.
+        """
+        head, colon, functions = (line + " ").partition(" : ")
+        words = head.split(" ", 2)
+        if not colon or len(words) != 3:
+            raise RemoteProtocolError(f"expected a row 'FD ADDRESS ID : FUNCTIONS', got {line!r}")
+        (number,) = _integers(line, words[:1])
+        return cls(number, words[1], words[2], tuple(functions.split()))
+
+
+@attrs.frozen
+class JobRow:
+    """One row of ``show jobs``.
+
+    Attributes:
+        handle: of the job.
+        retries: how often it was queued again.
+        ignored: whether nobody waits for it any more (gearmand keeps such jobs for a while).
+        stored: whether it is in a persistent queue.
+    """
+
+    handle: str
+    retries: int
+    ignored: bool
+    stored: bool
+
+    @classmethod
+    def parse(cls, line: str) -> JobRow:
+        """Read ``HANDLE\\tRETRIES\\tIGNORE\\tQUEUED``."""
+        handle, *numbers = _split(line, 4)
+        retries, ignored, stored = _integers(line, numbers)
+        return cls(handle, retries, bool(ignored), bool(stored))
+
+
+def _split(line: str, count: int) -> list[str]:
+    # From the right: a function name may hold a tab of its own (Perl's prefix).
+    cells = line.rsplit("\t", count - 1)
+    if len(cells) != count:
+        raise RemoteProtocolError(f"expected a row of {count} cells between tabs, got {line!r}")
+    return cells
+
+
+def _integers(line: str, cells: list[str]) -> list[int]:
+    try:
+        return [int(cell) for cell in cells]
+    except ValueError:
+        raise RemoteProtocolError(f"expected numbers in the row {line!r}") from None

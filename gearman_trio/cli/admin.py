@@ -1,0 +1,144 @@
+"""``gearman-trio admin``: look at a job server and steer it, over the administrative text protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import attrs
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..admin import AdminClient, ConnectionRow, FunctionRow, JobRow, PriorityRow, open_admin
+from .options import JsonOption, ServerOption
+from .running import run_async
+
+__all__ = ["app", "print_rows"]
+
+T = TypeVar("T")
+_Row = FunctionRow | PriorityRow | ConnectionRow | JobRow
+
+app = typer.Typer(help="Look at a job server and steer it; any Gearman server understands these.", no_args_is_help=True)
+
+_HERE = "127.0.0.1:4730"
+_NameArgument = Annotated[str, typer.Argument(metavar="FUNCTION", help="The name of the function.")]
+
+
+def _ask(server: str, question: Callable[[AdminClient], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with open_admin(server) as admin:
+            return await question(admin)
+
+    return run_async(ask)
+
+
+def print_rows(kind: type[_Row], rows: Sequence[_Row], *, as_json: bool) -> None:
+    """Print rows as a table, or as one JSON array of objects."""
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(row) for row in rows]))
+        return
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width; cells must not be cut to fit one.
+        console.width = 10_000
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for field in attrs.fields(kind):
+        table.add_column(field.name.replace("_", " ").upper(), justify="right" if field.type == "int" else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in attrs.astuple(row)))
+    console.print(table, markup=False, highlight=False)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _print_value(name: str, value: str | int, *, as_json: bool) -> None:
+    typer.echo(json.dumps({name: value}) if as_json else value)
+
+
+@app.command("status")
+def status_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """Jobs and workers of each function; TOTAL counts queued, scheduled and running jobs."""
+    print_rows(FunctionRow, _ask(server, AdminClient.status), as_json=as_json)
+
+
+@app.command("priority-status")
+def priority_status_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """Queued jobs of each function, by priority."""
+    print_rows(PriorityRow, _ask(server, AdminClient.priority_status), as_json=as_json)
+
+
+@app.command("workers")
+def workers_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """Every connection, with what it can do; clients, and this command itself, can do nothing."""
+    print_rows(ConnectionRow, _ask(server, AdminClient.workers), as_json=as_json)
+
+
+@app.command("jobs")
+def jobs_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """Every live job by its handle."""
+    print_rows(JobRow, _ask(server, AdminClient.jobs), as_json=as_json)
+
+
+@app.command("unique-jobs")
+def unique_jobs_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """The unique ID of every live job; an empty line for a job without one."""
+    uniques = _ask(server, AdminClient.unique_jobs)
+    typer.echo(json.dumps(uniques) if as_json else "".join(f"{unique}\n" for unique in uniques), nl=as_json)
+
+
+@app.command("cancel")
+def cancel_command(
+    handle: Annotated[str, typer.Argument(metavar="HANDLE", help="The job handle, as submit prints it.")],
+    server: ServerOption = _HERE,
+) -> None:
+    """End a job: its clients hear that it failed, and a result still to come is dropped."""
+    _ask(server, lambda admin: admin.cancel(handle))
+
+
+@app.command("maxqueue")
+def maxqueue_command(
+    function: _NameArgument,
+    sizes: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[SIZE | HIGH NORMAL LOW]", help="Most jobs; 0 or nothing for no limit."),
+    ] = None,
+    server: ServerOption = _HERE,
+) -> None:
+    """Limit how many jobs of a function there may be; more are refused with QUEUE_ERROR."""
+    _ask(server, lambda admin: admin.maxqueue(function, *(sizes or [])))
+
+
+@app.command("create-function")
+def create_function_command(function: _NameArgument, server: ServerOption = _HERE) -> None:
+    """List a function although it has neither jobs nor workers yet."""
+    _ask(server, lambda admin: admin.create_function(function))
+
+
+@app.command("drop-function")
+def drop_function_command(function: _NameArgument, server: ServerOption = _HERE) -> None:
+    """Forget a function that has neither jobs nor workers."""
+    _ask(server, lambda admin: admin.drop_function(function))
+
+
+@app.command("version")
+def version_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """The server's version."""
+    _print_value("version", _ask(server, AdminClient.version), as_json=as_json)
+
+
+@app.command("getpid")
+def getpid_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """The server's process ID."""
+    _print_value("pid", _ask(server, AdminClient.process_id), as_json=as_json)
+
+
+@app.command("verbose")
+def verbose_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """What the server logs."""
+    _print_value("verbose", _ask(server, AdminClient.verbosity), as_json=as_json)

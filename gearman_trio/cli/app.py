@@ -1,0 +1,39 @@
+"""The command line's root: which subcommands there are."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as package_version
+
+import trio
+import typer
+
+from . import admin, demo, jobs, serve, worker
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="gearman-trio",
+    help="A Gearman job server, and the tools around it: submit jobs, do jobs, look at what happens.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve_command)
+app.command("worker")(worker.worker_command)
+app.command("run")(jobs.run_command)
+app.command("submit")(jobs.submit_command)
+app.add_typer(admin.app, name="admin")
+app.command("demo")(demo.demo_command)
+
+
+@app.command("version")
+def version_command() -> None:
+    """Print which versions run here."""
+    typer.echo(f"gearman-trio {package_version('gearman-trio')} (pure Python core)")
+    typer.echo(f"{platform.python_implementation()} {platform.python_version()}, trio {trio.__version__}")
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app()

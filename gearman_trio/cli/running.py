@@ -1,0 +1,92 @@
+"""Between Typer and Trio: run an async function, and turn this package's errors into a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, Final, NoReturn, TypeVar
+
+import trio
+import typer
+
+from ..errors import ConfigError, GearmanError, JobError, ServersUnavailable
+
+__all__ = ["Exit", "errors_reported", "fail", "run_async", "stop_on_signals"]
+
+T = TypeVar("T")
+
+
+class Exit(IntEnum):
+    """The exit codes of every subcommand; documented in `docs/reference/command.md`."""
+
+    DONE = 0
+    JOB_FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+
+
+#: The first that fits counts.
+_EXIT_CODES: Final[list[tuple[type[GearmanError], Exit]]] = [
+    (ConfigError, Exit.USAGE),
+    (ServersUnavailable, Exit.UNREACHABLE),
+    (JobError, Exit.JOB_FAILED),
+    (GearmanError, Exit.REFUSED),
+]
+
+
+def fail(code: Exit, message: str) -> NoReturn:
+    """End the command with one line on stderr."""
+    typer.echo(f"gearman-trio: {message}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def errors_reported() -> Iterator[None]:
+    """Turn the errors of this package into one line on stderr and an exit code; Ctrl-C into 130, as shells expect."""
+    try:
+        yield
+    except BaseException as exc:
+        error = _sole_error(exc)
+        for kind, code in _EXIT_CODES:
+            if isinstance(error, kind):
+                fail(code, str(error))
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has seen enough (| head); the interpreter must not try to flush it again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        if isinstance(error, typer.Exit):
+            raise error from None
+        raise
+
+
+def _sole_error(exc: BaseException) -> BaseException:
+    """What a nursery wrapped, where it wrapped one thing only."""
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]
+    return exc
+
+
+def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Run an async function to its end, its errors reported."""
+    with errors_reported():
+        return trio.run(function, *args)
+
+
+async def stop_on_signals(drain: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    """On the first SIGTERM or SIGINT let `drain` end things gracefully; on the second cancel `scope`."""
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                name = signal.Signals(number).name
+                typer.echo(f"gearman-trio: {name}: finishing what runs; once more to stop at once", err=True)
+                nursery.start_soon(drain)
+                break
+            async for _ in signals:
+                scope.cancel(reason="a second signal came")

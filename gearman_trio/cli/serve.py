@@ -1,0 +1,185 @@
+"""``gearman-trio serve``: the stand-alone job server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import attrs
+import trio
+import typer
+
+from ..errors import ConfigError
+from ..protocol import MAX_PACKET_BYTES
+from ..server import Server, ServerOptions, default_handle_prefix, serve
+from ..transport import DEFAULT_PORT, parse_address
+from .logs import NOTICE, set_up_logging
+from .options import LogFileOption, VerboseOption
+from .running import Exit, errors_reported, fail, run_async, stop_on_signals
+
+__all__ = ["serve_command"]
+
+logger = logging.getLogger(__name__)
+
+#: How long SIGTERM lets running jobs go on; systemd kills after 90 s unless told otherwise.
+_DRAIN_SECONDS: Final = 60.0
+
+
+class PriorityScope(StrEnum):
+    """What priorities are compared over."""
+
+    GLOBAL = "global"
+    FUNCTION = "function"
+
+
+class TimeoutAction(StrEnum):
+    """What becomes of a job that outlives CAN_DO_TIMEOUT."""
+
+    FAIL = "fail"
+    REQUEUE = "requeue"
+
+
+@attrs.frozen(kw_only=True)
+class _Command:
+    """What the command line asked for."""
+
+    options: ServerOptions
+    listen: Sequence[str]
+    port: int
+    backlog: int | None
+    pid_file: Path | None
+    drain_timeout: float
+
+
+def serve_command(
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, envvar="GEARMAND_PORT", help="TCP port; 0 for a free one.")
+    ] = DEFAULT_PORT,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--listen",
+            "-L",
+            metavar="HOST[:PORT]",
+            help="Address to listen on; may be repeated. Without it: all addresses of this machine.",
+        ),
+    ] = None,
+    job_retries: Annotated[
+        int,
+        typer.Option(
+            "--job-retries",
+            "-j",
+            min=-1,
+            max=255,
+            help="How often a job is tried when its workers get lost: -1 for ever, 0 and 1 once.",
+        ),
+    ] = -1,
+    round_robin: Annotated[
+        bool,
+        typer.Option(
+            "--round-robin/--no-round-robin",
+            "-R",
+            help="Whether a worker's functions take turns; else the one it registered last goes first (1.1).",
+        ),
+    ] = True,
+    priority_scope: Annotated[
+        PriorityScope,
+        typer.Option(help="Whether priorities hold over all functions of a worker, or within each (1.1)."),
+    ] = PriorityScope.GLOBAL,
+    worker_wakeup: Annotated[
+        int, typer.Option("--worker-wakeup", "-w", min=0, help="Sleeping workers woken for each job; 0 for all.")
+    ] = 1,
+    timeout_action: Annotated[
+        TimeoutAction, typer.Option(help="What becomes of a job that takes longer than its worker allowed.")
+    ] = TimeoutAction.FAIL,
+    max_packet: Annotated[
+        int, typer.Option(min=1, max=MAX_PACKET_BYTES, metavar="BYTES", help="The largest packet that is taken.")
+    ] = MAX_PACKET_BYTES,
+    exceptions: Annotated[
+        bool, typer.Option("--exceptions", help="Send exceptions to every client, asked for or not.")
+    ] = False,
+    job_handle_prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What job handles begin with.", show_default="H:<host name>")
+    ] = None,
+    backlog: Annotated[int | None, typer.Option("--backlog", "-b", min=1, help="Backlog of listen(2).")] = None,
+    drain_timeout: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long SIGTERM lets running jobs go on.")
+    ] = _DRAIN_SECONDS,
+    verbose: VerboseOption = "NOTICE",
+    log_file: LogFileOption = "stderr",
+    pid_file: Annotated[
+        Path | None, typer.Option("--pid-file", "-P", metavar="FILE", help="Holds the process ID while it runs.")
+    ] = None,
+) -> None:
+    """Run a job server until SIGTERM or Ctrl-C, which lets running jobs finish; a second one stops at once."""
+    with errors_reported():
+        command = _Command(
+            options=ServerOptions(
+                max_attempts=0 if job_retries < 0 else max(1, job_retries),
+                round_robin=round_robin,
+                global_priority=priority_scope is PriorityScope.GLOBAL,
+                worker_wakeup=worker_wakeup,
+                requeue_on_timeout=timeout_action is TimeoutAction.REQUEUE,
+                exceptions=exceptions,
+                max_packet_bytes=max_packet,
+                verbosity=verbose.upper(),
+                handle_prefix=job_handle_prefix or default_handle_prefix(),
+            ),
+            listen=listen or [],
+            port=port,
+            backlog=backlog,
+            pid_file=pid_file,
+            drain_timeout=drain_timeout,
+        )
+        set_up_logging(verbose, log_file)
+    run_async(_serve, command)
+
+
+async def _serve(command: _Command) -> None:
+    listeners = await _open_listeners(command)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, listeners=listeners, options=command.options))
+        with _pid_file(command.pid_file):
+            logger.log(NOTICE, "ready: listening on %s", ", ".join(map(str, server.addresses)))
+            nursery.start_soon(
+                stop_on_signals, partial(server.drain, command.drain_timeout), nursery.cancel_scope
+            )
+            await server.wait_ended()
+        nursery.cancel_scope.cancel(reason="the server has ended")
+    logger.log(NOTICE, "stopped")
+
+
+async def _open_listeners(command: _Command) -> list[trio.SocketListener]:
+    addresses = [parse_address(text, default_port=command.port) for text in command.listen]
+    wanted: list[tuple[str | None, int]] = [(address.host, address.port) for address in addresses]
+    wanted = wanted or [(None, command.port)]
+    listeners: list[trio.SocketListener] = []
+    for host, port in wanted:
+        try:
+            listeners += await trio.open_tcp_listeners(port, host=host, backlog=command.backlog)
+        except OSError as exc:
+            for listener in listeners:
+                await trio.aclose_forcefully(listener)
+            fail(Exit.UNREACHABLE, f"cannot listen on {host or 'any address'}, port {port}: {exc.strerror or exc}")
+    return listeners
+
+
+@contextmanager
+def _pid_file(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    try:
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as exc:
+        raise ConfigError(f"--pid-file: {str(path)!r} cannot be written: {exc.strerror}") from exc
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

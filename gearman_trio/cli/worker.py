@@ -1,0 +1,122 @@
+"""``gearman-trio worker``: do jobs with the functions of a Python module."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Annotated
+
+import attrs
+import trio
+import typer
+
+from ..errors import ConfigError
+from ..worker import Abilities, Worker, run_worker
+from .logs import NOTICE, set_up_logging
+from .options import LogFileOption, VerboseOption
+from .running import errors_reported, run_async, stop_on_signals
+
+__all__ = ["load_abilities", "worker_command"]
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class _Command:
+    """What the command line asked for."""
+
+    abilities: Abilities
+    servers: list[str]
+    concurrency: int
+    client_id: str | None
+
+
+def worker_command(
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
+    ],
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--server", "-s", metavar="HOST:PORT", envvar="GEARMAN_SERVER", help="A job server; may be repeated."
+        ),
+    ] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Jobs that may run at once.")] = 1,
+    client_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="How the servers' tables call it.", show_default="gearman_trio-HOST-PID"),
+    ] = None,
+    verbose: VerboseOption = "NOTICE",
+    log_file: LogFileOption = "stderr",
+) -> None:
+    """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once."""
+    with errors_reported():
+        command = _Command(
+            abilities=load_abilities(target),
+            servers=server or ["127.0.0.1:4730"],
+            concurrency=concurrency,
+            client_id=client_id,
+        )
+        set_up_logging(verbose, log_file)
+    run_async(_work, command)
+
+
+def load_abilities(target: str) -> Abilities:
+    """Import ``package.module:object``, from the current folder too.
+
+    Raises:
+        ConfigError: the target is not of that form, or is not found, or is no `Abilities`.
+    """
+    module_name, colon, name = target.partition(":")
+    if not colon or not module_name or not name:
+        raise ConfigError(f"expected MODULE:OBJECT, for example jobs:abilities, got {target!r}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        # A module that the user's own module lacks is the user's to see, with its traceback.
+        if exc.name is None or not (module_name == exc.name or module_name.startswith(exc.name + ".")):
+            raise
+        raise ConfigError(f"module {module_name!r} is not found; is this the right folder?") from exc
+    found: object = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ConfigError(f"module {module_name!r} has no {name!r}")
+        found = getattr(found, part)
+    if not isinstance(found, Abilities):
+        raise ConfigError(f"{target} is a {type(found).__name__}; expected gearman_trio.Abilities")
+    return found
+
+
+async def _work(command: _Command) -> None:
+    names = ", ".join(ability.name.decode("utf-8", "backslashreplace") for ability in command.abilities)
+    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.servers))
+    async with trio.open_nursery() as nursery:
+        stop = nursery.cancel_scope
+        started: list[Worker] = []
+
+        async def drain() -> None:
+            # Signals are heeded from the start on, also while no server can be reached yet.
+            if started:
+                await started[0].drain()
+            else:
+                stop.cancel(reason="stopped before a server was reached")
+
+        nursery.start_soon(stop_on_signals, drain, stop)
+        async with trio.open_nursery() as running:
+            started.append(await running.start(_run, command))
+            logger.log(NOTICE, "ready")
+        stop.cancel(reason="the worker has ended")
+    logger.log(NOTICE, "stopped")
+
+
+async def _run(command: _Command, task_status: trio.TaskStatus[Worker]) -> None:
+    await run_worker(
+        command.abilities,
+        *command.servers,
+        concurrency=command.concurrency,
+        client_id=command.client_id,
+        task_status=task_status,
+    )
