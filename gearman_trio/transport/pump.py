@@ -1,19 +1,21 @@
 """Moves the bytes of many sockets with few calls: one task, one epoll.
 
 Why: a Trio task that waits for its socket costs an ``epoll_ctl`` and a pass of the scheduler for every read.  The pump
-waits for one file descriptor, that of an epoll of its own, reads every socket that is ready, and then lets its owner send
-what those reads brought about.  It only moves bytes: who serves a socket, and when that ends, is decided by the task that
-added it.
+waits for one file descriptor, that of an epoll of its own, reads every socket that is ready, and then lets its owner
+send what those reads brought about.  It only moves bytes: who serves a socket, and when that ends, is decided by the
+task that added it.
 
-Fairness: a visit to a socket reads once, a round visits every ready socket once, and after a few rounds the pump
-yields to Trio, so that neither a connection nor the embedding program is starved.
+Fairness: a visit to a socket reads once, a round visits every ready socket once, and when its time is up the pump
+yields to Trio, also in the middle of a round, so that neither a connection nor the embedding program is starved.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final, Protocol
 
 import trio
@@ -23,11 +25,16 @@ __all__ = ["Pump", "PumpedSocket", "SocketOwner", "pump_available"]
 #: How much is read from one socket in one visit.
 _RECEIVE_BYTES: Final = 131072
 
-#: How many rounds there are before Trio's other tasks get their turn.
-_ROUNDS: Final = 8
-
 #: How many sockets are visited in one round.
 _EVENTS: Final = 256
+
+#: How many rounds there are before Trio's other tasks get their turn, and after how many seconds they get it earlier.
+#: One visit may take as long again: 128 KiB hold ten thousand small packets.
+_ROUNDS: Final = 8
+_TURN_SECONDS: Final = 0.01
+
+#: What waits to be sent is joined up to this size: small pieces share a system call, large ones are not copied.
+_JOIN_BYTES: Final = 262144
 
 pump_available: Final = hasattr(select, "epoll")
 
@@ -50,45 +57,64 @@ class SocketOwner(Protocol):
 
 
 class PumpedSocket:
-    """One socket in the pump. Its mutable state is what could not be sent yet, and what epoll watches it for."""
+    """One non-blocking socket. Its mutable state is what could not be sent yet, and what epoll watches it for.
 
-    __slots__ = ("_pump", "_reading", "_unsent", "_watched", "fd", "owner")
+    Attributes:
+        fd: its file descriptor.
+        owner: who is told what happens to it.
+        unsent_bytes: how much of what was given to `send` has not gone into the socket.
+    """
+
+    __slots__ = ("_pump", "_queued", "_reading", "_unsent", "_watched", "fd", "owner", "unsent_bytes")
 
     def __init__(self, pump: Pump, fd: int, owner: SocketOwner) -> None:
         self._pump = pump
         self.fd = fd
         self.owner = owner
+        self.unsent_bytes = 0
         self._reading = True
+        # Invariant: where the first is empty the second is too, and together they are `unsent_bytes` long.
         self._unsent = memoryview(b"")
+        self._queued: deque[bytes] = deque()
         self._watched = _IN
 
-    @property
-    def unsent_bytes(self) -> int:
-        """How much of what was given to `send` has not gone into the socket."""
-        return len(self._unsent)
-
-    def send(self, data: bytes) -> None:
-        """Send now what fits, and the rest when there is room. Only to be called while `unsent_bytes` is 0."""
+    def send(self, data: bytes) -> bool:
+        """Send now what fits, and the rest, in order, when there is room. Say whether nothing waits."""
+        if self._unsent:
+            self._queued.append(data)
+            self.unsent_bytes += len(data)
+            return False
         try:
             count = os.write(self.fd, data)
         except BlockingIOError:
             count = 0
         except OSError:
             # The peer is gone for writing; reading brings the end, after what it sent before.
-            return
-        if count < len(data):
-            self._unsent = memoryview(data)[count:]
+            return True
+        if count == len(data):
+            return True
+        self._unsent = memoryview(data)[count:]
+        self.unsent_bytes = len(data) - count
+        self._watch()
+        return False
+
+    def pause(self) -> None:
+        """Stop reading (back-pressure)."""
+        if self._reading:
+            self._reading = False
             self._watch()
 
-    def set_reading(self, reading: bool) -> None:
-        """Stop reading for a while (back-pressure), or go on."""
-        if self._reading is not reading:
-            self._reading = reading
+    def resume(self) -> None:
+        """Read again after `pause`."""
+        if not self._reading:
+            self._reading = True
             self._watch()
 
     def on_events(self, events: int) -> None:
-        """Read once and write what can be written."""
-        if events & _OUT and self._unsent:
+        """Write what can be written and read once."""
+        # Also for a hang-up: writing fails then, nothing is left that reading would have to wait for, and what the peer
+        # sent before it left is read.
+        if self._unsent and events & ~_IN:
             self._send_rest()
         if self._reading and events & ~_OUT:
             try:
@@ -102,25 +128,38 @@ class PumpedSocket:
                 self.owner.received(data)
             else:
                 self._end("the peer closed it")
-        elif events & ~(_IN | _OUT):
-            # An error or hang-up while reading is paused: nobody is left to read what waits to be sent.
-            self._end("broken while it was not reading")
 
     def _end(self, reason: str) -> None:
-        self._reading = False
-        self._watch()
+        self.pause()
         self.owner.ended(reason)
 
     def _send_rest(self) -> None:
         try:
-            self._unsent = self._unsent[os.write(self.fd, self._unsent) :]
+            count = os.write(self.fd, self._unsent)
         except BlockingIOError:
             return
         except OSError:
-            self._unsent = memoryview(b"")
+            self._queued.clear()
+            count = len(self._unsent)
+            self.unsent_bytes = count
+        self.unsent_bytes -= count
+        self._unsent = self._unsent[count:]
         if not self._unsent:
-            self._watch()
-            self.owner.sent_all()
+            if self._queued:
+                self._unsent = memoryview(self._take_queued())
+            else:
+                self._watch()
+                self.owner.sent_all()
+
+    def _take_queued(self) -> bytes:
+        queued = self._queued
+        pieces = [queued.popleft()]
+        size = len(pieces[0])
+        while queued and size + len(queued[0]) <= _JOIN_BYTES:
+            size += len(queued[0])
+            pieces.append(queued.popleft())
+        # Joining a list of one gives that one, without a copy.
+        return b"".join(pieces)
 
     def _watch(self) -> None:
         watched = (_IN if self._reading else 0) | (_OUT if self._unsent else 0)
@@ -144,12 +183,14 @@ class Pump:
         self._registered: set[int] = set()
         self._after_round = after_round
 
-    def add(self, fd: int, owner: SocketOwner) -> PumpedSocket:
-        """Begin to read a non-blocking socket."""
-        pumped = PumpedSocket(self, fd, owner)
-        self._sockets[fd] = pumped
+    def add(self, pumped: PumpedSocket) -> None:
+        """Begin to read a socket.
+
+        Raises:
+            OSError: the system has no room for it.
+        """
         self.watch(pumped)
-        return pumped
+        self._sockets[pumped.fd] = pumped
 
     def remove(self, pumped: PumpedSocket) -> None:
         """Let go of a socket; it may be closed afterwards, not before."""
@@ -166,28 +207,44 @@ class Pump:
         fd = pumped.fd
         if fd not in self._registered:
             if pumped.watched:
-                self._registered.add(fd)
                 self._epoll.register(fd, pumped.watched)
+                self._registered.add(fd)
         elif pumped.watched:
             self._epoll.modify(fd, pumped.watched)
         else:
             self._registered.discard(fd)
             self._epoll.unregister(fd)
 
+    def close(self) -> None:
+        """Free the file descriptor, also where `run` never ran. Every socket must have been removed."""
+        self._epoll.close()
+
     async def run(self) -> None:
-        """Move bytes until cancelled."""
+        """Move bytes until cancelled. A checkpoint before anything is read, and again after each turn."""
         poll = self._epoll.poll
         sockets = self._sockets
-        try:
-            while True:
+        # What a turn that ended early did not visit. It comes first in the next one: epoll would give the same order.
+        unvisited: list[tuple[int, int]] = []
+        while True:
+            if unvisited:
+                await trio.lowlevel.checkpoint()
+            else:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for _ in range(_ROUNDS):
-                    events = poll(0, _EVENTS)
-                    if not events:
+            until = perf_counter() + _TURN_SECONDS
+            for _ in range(_ROUNDS):
+                events = unvisited or poll(0, _EVENTS)
+                unvisited = []
+                if not events:
+                    break
+                for visited, (fd, mask) in enumerate(events, 1):
+                    # Bytes never remove a socket: owners end in tasks of their own, which only run between two turns.
+                    # By then a descriptor may be another socket's, for which a read or write too many is harmless.
+                    pumped = sockets.get(fd)
+                    if pumped is not None:
+                        pumped.on_events(mask)
+                    if perf_counter() > until:
+                        unvisited = events[visited:]
                         break
-                    for fd, mask in events:
-                        # One socket's bytes never remove another from the table: owners end in tasks of their own.
-                        sockets[fd].on_events(mask)
-                    self._after_round()
-        finally:
-            self._epoll.close()
+                self._after_round()
+                if perf_counter() > until:
+                    break

@@ -1,0 +1,247 @@
+"""The link over memory streams: what goes out, what comes in, and how it ends."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    lockstep_stream_pair,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from gearman_trio.errors import RemoteProtocolError
+from gearman_trio.protocol import PacketType, encode_request, encode_response
+from gearman_trio.transport import PacketLink
+
+NOOP = encode_response(PacketType.NOOP)
+ECHO = encode_response(PacketType.ECHO_RES, b"hello")
+GRAB = encode_request(PacketType.GRAB_JOB)
+
+
+class Running:
+    """A link that runs in a nursery, and what came of it."""
+
+    def __init__(self, link: PacketLink) -> None:
+        self.link = link
+        self.packets: list[tuple[int, bytes]] = []
+        self.batches = 0
+        self.reason = ""
+
+    async def run(self) -> None:
+        self.reason = await self.link.run(self.receive)
+
+    def receive(self, packets: list[tuple[int, bytes]]) -> None:
+        assert packets
+        self.batches += 1
+        self.packets += packets
+
+
+@pytest.mark.parametrize("size", [1, 3, 11, 13, 1000])
+async def test_packets_come_whole_whatever_the_pieces(size: int) -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    stream = NOOP + ECHO + NOOP
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        for start in range(0, len(stream), size):
+            await theirs.send_all(stream[start : start + size])
+            await wait_all_tasks_blocked()
+        await theirs.send_eof()
+
+    assert [(6, b""), (17, b"hello"), (6, b"")] == running.packets
+    assert "the job server closed the connection" == running.reason
+    assert running.link.ended
+
+
+async def test_end_of_the_stream_in_the_middle_of_a_packet() -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    await theirs.send_all(NOOP + ECHO[:-1])
+    await theirs.send_eof()
+    await running.run()
+
+    assert [(6, b"")] == running.packets
+    assert "the job server closed the connection in the middle of a packet" == running.reason
+
+
+async def test_garbage_ends_the_link_after_the_packets_before_it() -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    await theirs.send_all(ECHO + b"HTTP/1.1 200 OK\r\n")
+    await running.run()
+
+    assert [(17, b"hello")] == running.packets
+    assert running.reason.startswith("the job server broke the protocol: expected a packet, got b'HTTP")
+    assert not await theirs.receive_some(1)
+
+
+async def test_a_packet_over_the_limit_ends_the_link() -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours, max_packet_bytes=4))
+    await theirs.send_all(ECHO)
+    await running.run()
+
+    assert [] == running.packets
+    assert "at most 4 are taken" in running.reason
+
+
+async def test_a_protocol_error_of_the_receiver_ends_the_link() -> None:
+    def receive(packets: list[tuple[int, bytes]]) -> None:
+        raise RemoteProtocolError("that was not asked for")
+
+    ours, theirs = memory_stream_pair()
+    await theirs.send_all(ECHO)
+    reason = await PacketLink(ours).run(receive)
+
+    assert "the job server broke the protocol: that was not asked for" == reason
+
+
+async def test_small_packets_go_out_together_and_in_order() -> None:
+    ours, theirs = memory_stream_pair()
+    link = PacketLink(ours)
+    link.send(b"1")
+    link.send(b"2", b"3")
+    link.send()
+    assert (3, 3, 0) == (link.unsent_bytes, link.packets_queued, link.packets_begun)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, print)
+        assert b"123" == await theirs.receive_some()
+        await wait_all_tasks_blocked()
+        assert (0, 3, 3) == (link.unsent_bytes, link.packets_queued, link.packets_begun)
+        link.send(b"4")
+        assert b"4" == await theirs.receive_some()
+        await theirs.aclose()
+
+
+async def test_large_packets_go_out_in_order_between_small_ones() -> None:
+    packets = [b"a", b"b" * 300_000, b"c", b"d" * 200_000, b"e" * 100_000, b"f"]
+    ours, theirs = memory_stream_pair()
+    link = PacketLink(ours)
+    link.send(*packets)
+    received = b""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, print)
+        while len(received) < 600_003:
+            received += await theirs.receive_some()
+        await wait_all_tasks_blocked()
+        assert (0, 6) == (link.unsent_bytes, link.packets_begun)
+        await theirs.aclose()
+
+    assert b"".join(packets) == received
+
+
+async def test_a_slow_writer_makes_senders_wait() -> None:
+    ours, theirs = lockstep_stream_pair()
+    link = PacketLink(ours)
+    order: list[str] = []
+
+    async def send(name: str, packet: bytes) -> None:
+        await link.wait_writable()
+        order.append(name)
+        link.send(packet)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, print)
+        await send("first", b"x" * 600_000)
+        await send("second", b"y" * 600_000)
+        nursery.start_soon(send, "third", b"z")
+        await wait_all_tasks_blocked()
+        assert ["first", "second"] == order
+        assert (1_200_000, 1) == (link.unsent_bytes, link.packets_begun)
+        await theirs.receive_some(600_000)
+        await wait_all_tasks_blocked()
+        assert ["first", "second", "third"] == order
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_cancelled_wait_for_room_leaves_the_link_as_it_was() -> None:
+    ours, theirs = lockstep_stream_pair()
+    link = PacketLink(ours)
+    link.send(b"x" * 2_000_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, print)
+        with trio.CancelScope() as scope:
+            nursery.start_soon(wait_then_cancel, scope)
+            await link.wait_writable()
+        assert scope.cancelled_caught
+        nursery.start_soon(theirs.receive_some, 2_000_000)
+        await link.wait_writable()
+        nursery.cancel_scope.cancel()
+
+
+async def wait_then_cancel(scope: trio.CancelScope) -> None:
+    await wait_all_tasks_blocked()
+    scope.cancel()
+
+
+async def test_the_end_frees_whoever_waits_for_room_and_keeps_nothing() -> None:
+    ours, theirs = lockstep_stream_pair()
+    link = PacketLink(ours)
+    link.send(b"x" * 2_000_000, b"y")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, print)
+        nursery.start_soon(link.wait_writable)
+        await wait_all_tasks_blocked()
+        await theirs.aclose()
+
+    link.send(GRAB)
+    await link.wait_writable()
+    assert (0, 2, 1) == (link.unsent_bytes, link.packets_queued, link.packets_begun)
+
+
+async def test_a_broken_write_leaves_the_reader_the_last_word() -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await wait_all_tasks_blocked()
+        close_reading_half(theirs)
+        running.link.send(GRAB)
+        await wait_all_tasks_blocked()
+        await theirs.send_all(ECHO)
+        await theirs.send_eof()
+
+    assert [(17, b"hello")] == running.packets
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_a_peer_that_only_stops_reading_ends_the_link_after_a_second(autojump_clock: MockClock) -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    close_reading_half(theirs)
+    running.link.send(GRAB)
+    await running.run()
+
+    assert running.reason.startswith("the connection broke")
+    assert 1 == pytest.approx(trio.current_time())
+
+
+def close_reading_half(stream: trio.StapledStream[MemorySendStream, MemoryReceiveStream]) -> None:
+    stream.receive_stream.close()
+
+
+async def test_a_broken_read_ends_the_link() -> None:
+    ours, _ = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await wait_all_tasks_blocked()
+        ours.receive_stream.close()
+
+    assert running.reason.startswith("the connection broke")
+
+
+async def test_a_cancelled_link_closes_its_stream() -> None:
+    ours, theirs = memory_stream_pair()
+    running = Running(PacketLink(ours))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+    assert running.link.ended
+    assert not await theirs.receive_some(1)
