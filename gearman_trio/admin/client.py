@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
 
 from ..errors import RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
-from ..transport import Address, parse_address
+from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address
 from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
 
 __all__ = ["AdminClient", "open_admin"]
@@ -146,7 +146,7 @@ async def open_admin(
     server: str | Address = "127.0.0.1:4730",
     *,
     ssl_context: ssl.SSLContext | None = None,
-    connect: Callable[[Address], Awaitable[trio.abc.Stream]] | None = None,
+    connect: Connect | None = None,
 ) -> AsyncIterator[AdminClient]:
     """Connect to a job server to ask and steer it, for the length of a block.
 
@@ -156,13 +156,8 @@ async def open_admin(
     """
     address = server if isinstance(server, Address) else parse_address(server)
     try:
-        if connect is not None:
-            stream = await connect(address)
-        else:
-            stream = await trio.open_tcp_stream(address.host, address.port)
-            if ssl_context is not None:
-                stream = trio.SSLStream(stream, ssl_context, server_hostname=address.host)
-    except OSError as exc:
+        stream = await dialer(connect, ssl_context)(address)
+    except UNREACHABLE as exc:
         raise ServersUnavailable([f"{address}: {exc}"]) from exc
     async with stream:
         yield AdminClient(stream, address)

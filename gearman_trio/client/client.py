@@ -6,7 +6,6 @@ import datetime
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 
 import attrs
 import trio
@@ -15,9 +14,9 @@ from ..errors import ConfigError
 from ..names import JobHandle, unique_id
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
-from ..transport import Address, parse_address
+from ..transport import Address, Connect, dialer, parse_address
 from .call import Call, RunCall
-from .connector import Connect, Connector, connect_tcp, encode_option
+from .connector import Connector, encode_option
 from .events import JobState, parse_state
 from .job import DEFAULT_MAX_UNREAD_BYTES, ForegroundJob, JobFeed
 from .session import Request
@@ -302,10 +301,9 @@ async def open_client(
         raise ConfigError(f"options: expected a sequence of names, got {options!r}")
     for option in options:
         encode_option(option)
-    connect = connect or connect_tcp
     connector = Connector(
         [parse_address(server) if isinstance(server, str) else server for server in servers or ("127.0.0.1",)],
-        connect if ssl_context is None else partial(_connect_tls, connect, ssl_context),
+        dialer(connect, ssl_context),
         client_id=None if client_id is None else check_client_id(client_id),
         options=options,
         max_packet_bytes=max_packet_bytes,
@@ -329,17 +327,6 @@ async def open_client(
             raise
     if failure is not None:
         raise failure
-
-
-async def _connect_tls(connect: Connect, context: ssl.SSLContext, address: Address) -> trio.abc.Stream:
-    stream = await connect(address)
-    secure = trio.SSLStream(stream, context, server_hostname=address.host)
-    try:
-        await secure.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return secure
 
 
 def _question(what: str, value: str | bytes) -> bytes:

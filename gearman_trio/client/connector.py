@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
 from ..errors import ConfigError, GearmanError, ServersUnavailable
 from ..protocol import PacketType, encode_request
-from ..transport import Address, PacketLink
+from ..transport import UNREACHABLE, Address, Connect, PacketLink
 from .session import Request, Session
 
-__all__ = ["Connect", "Connection", "Connector", "connect_tcp", "encode_option"]
+__all__ = ["Connection", "Connector", "encode_option"]
 
 _log = logging.getLogger(__name__)
-
-#: Gives a stream to a server.
-Connect = Callable[[Address], Awaitable[trio.abc.Stream]]
 
 #: How long one server may take until it is connected to and has answered the options, before the next one is tried.
 #: libgearman has GEARMAN_DEFAULT_CONNECT_TIMEOUT, 4 s, and does not use it; TLS over a bad line takes longer.
 _ATTEMPT_SECONDS: Final = 10.0
 
-#: What a connection that cannot be made raises.
-_UNREACHABLE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-
 _CLOSED: Final = "the client was closed"
-
-
-async def connect_tcp(address: Address) -> trio.SocketStream:
-    """Connect over TCP, with the kernel's probes on, so that a vanished server is noticed some time.
-
-    Raises:
-        OSError: no connection could be made.
-    """
-    stream = await trio.open_tcp_stream(address.host, address.port)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return stream
 
 
 class Connection:
@@ -233,7 +215,7 @@ class Connector:
                 greeting = _Greeting(self, connection, scope)
                 greeting.send(self._client_id, self.options)
                 reason = await connection.link.run(connection.session.receive)
-        except _UNREACHABLE as exc:
+        except UNREACHABLE as exc:
             return _describe(exc)
         if greeting is None or greeting.connection is not self._connection:
             return greeting.refusal if greeting is not None and greeting.refusal else reason

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from .address import DEFAULT_PORT, Address, parse_address
 from .backoff import Backoff
+from .dialing import UNREACHABLE, Connect, connect_tcp, dialer
 from .link import PacketLink
 from .pump import Pump, PumpedSocket, pump_available
 
-__all__ = ["DEFAULT_PORT", "Address", "Backoff", "PacketLink", "Pump", "PumpedSocket", "parse_address", "pump_available"]
+__all__ = [
+    "DEFAULT_PORT",
+    "UNREACHABLE",
+    "Address",
+    "Backoff",
+    "Connect",
+    "PacketLink",
+    "Pump",
+    "PumpedSocket",
+    "connect_tcp",
+    "dialer",
+    "parse_address",
+    "pump_available",
+]

@@ -9,9 +9,8 @@ import pytest
 import trio
 
 from gearman_trio.client import open_client
-from gearman_trio.client.connector import connect_tcp
 from gearman_trio.errors import JobFailed, JobLost, ServerError, ServersUnavailable
-from gearman_trio.transport import Address
+from gearman_trio.transport import Address, connect_tcp
 
 from ..peers import open_gearman_worker, open_gearmand
 

@@ -1,0 +1,51 @@
+"""Streams to job servers: TCP, or whatever the caller brings, and TLS over either."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import trio
+
+from .address import Address
+
+__all__ = ["UNREACHABLE", "Connect", "connect_tcp", "dialer"]
+
+#: Opens a stream to a job server; raises one of `UNREACHABLE` where it cannot.
+Connect = Callable[[Address], Awaitable[trio.abc.Stream]]
+
+#: What a connection that cannot be made raises.
+UNREACHABLE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+async def connect_tcp(address: Address) -> trio.SocketStream:
+    """Connect over TCP, with the kernel's probes on, so that a server that vanished is noticed some time.
+
+    Raises:
+        OSError: no connection could be made.
+    """
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return stream
+
+
+def dialer(connect: Connect | None, ssl_context: ssl.SSLContext | None) -> Connect:
+    """How to get a stream: by `connect`, or over TCP without one; inside TLS where there is a context."""
+    connect = connect or connect_tcp
+    return connect if ssl_context is None else partial(_connect_tls, connect, ssl_context)
+
+
+async def _connect_tls(connect: Connect, ssl_context: ssl.SSLContext, address: Address) -> trio.abc.Stream:
+    """Shake hands before anything is sent, so that a refused certificate counts as no connection."""
+    stream = await connect(address)
+    # gearmand closes TLS connections without a farewell, as many HTTPS servers do.
+    tls = trio.SSLStream(stream, ssl_context, server_hostname=address.host, https_compatible=True)
+    try:
+        await tls.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return tls
