@@ -1,0 +1,242 @@
+"""One connection of a worker to one job server, from its greeting to its end.
+
+The greeting is SET_CLIENT_ID, CAN_DO or CAN_DO_TIMEOUT for each ability, and ECHO_REQ: as the server works
+through a connection in order, ECHO_RES proves that it knows the abilities.  Only then the connection takes
+part in grabbing, so a server that accepts connections but is otherwise dead never keeps a slot from the
+others.  The farewell is ECHO_REQ once more: its answer proves that the server has taken every result.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+import trio
+
+from ..errors import RemoteProtocolError
+from ..names import ClientId, FunctionName, JobHandle
+from ..protocol import PACKETS, PacketType, encode_request, split_arguments
+from ..transport import PacketLink
+from .abilities import Ability
+from .execution import Ending, Executor
+from .grabbing import Phase, Seat, Slots
+from .job import Job, printable
+
+__all__ = ["ANSWER_SECONDS", "TIMEOUT_MARGIN_SECONDS", "Connection", "Crew"]
+
+logger = logging.getLogger(__name__)
+
+#: How much later than the worker the server lets a job time out.  gearmand gives a job whose time is over to
+#: the next worker, again and again; the worker's own limit comes first and fails it, if the WORK_FAIL has
+#: this much time to arrive.
+TIMEOUT_MARGIN_SECONDS: Final = 1.0
+
+#: How long a server may take to accept a connection, and again to answer the greeting. It is for servers that
+#: hang, not for slow ones: long enough for a TLS handshake with a machine that swaps.
+ANSWER_SECONDS: Final = 30.0
+
+_GREETING: Final = b"gearman_trio: abilities sent"
+_FAREWELL: Final = b"gearman_trio: results sent"
+
+_REQUESTS: Final = {kind: encode_request(kind) for kind in (PacketType.GRAB_JOB_UNIQ, PacketType.PRE_SLEEP)}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Crew:
+    """What all connections of one worker share.
+
+    Attributes:
+        abilities: by the names that the server calls them.
+        client_id: how the worker is called in the server's tables.
+        poll_interval: the seconds after which a server that is silent is asked for a job again.
+        executor: runs the jobs.
+        slots: says when to grab.
+    """
+
+    abilities: Mapping[FunctionName, Ability]
+    client_id: ClientId
+    poll_interval: float
+    executor: Executor
+    slots: Slots
+
+
+class Connection:
+    """Serves one stream.
+
+    The mutable state is the seat at the slots, once the server knows the abilities; the jobs that came over
+    this connection and still run; and why it ended.
+    """
+
+    def __init__(self, crew: Crew, stream: trio.abc.Stream, number: int, *, on_registered: Callable[[], None]) -> None:
+        """Take over a stream.
+
+        Args:
+            crew: what the connection shares with the others of its worker.
+            stream: the stream; `run` closes it.
+            number: stands for the connection in the log.
+            on_registered: called once, when the server knows the abilities.
+        """
+        self._crew = crew
+        self._link = PacketLink(stream)
+        self._number = number
+        self._on_registered = on_registered
+        self._registered = trio.Event()
+        self._seat = Seat(crew.slots, self._ask)
+        self._jobs: set[Job] = set()
+        self._scope = trio.CancelScope()
+        self._leaving = False
+        self._reason = ""
+
+    @property
+    def registered(self) -> bool:
+        """Whether the server has known the abilities at some time during this connection."""
+        return self._registered.is_set()
+
+    async def run(self) -> str:
+        """Serve until the connection ends; give the reason why it did.
+
+        Its jobs are cancelled then, for the server gives them to other workers; this does not wait for them
+        to end.
+
+        Cancellation: closes the connection at once.
+        """
+        self._link.send(*self._greeting())
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch)
+                    self._reason = await self._link.run(self._receive)
+                    nursery.cancel_scope.cancel(reason="the connection ended")
+        finally:
+            self._seat.close()
+            for job in self._jobs:
+                job.lost = True
+                job.scope.cancel(reason="the connection to the job server was lost")
+        if self._jobs:
+            return f"{self._reason}; running jobs cancelled: {len(self._jobs)}"
+        return self._reason
+
+    def drain(self) -> None:
+        """End the connection as soon as nothing is under way on it; never waits.
+
+        The slots must be draining already.
+        """
+        if self.registered:
+            self._leave_if_idle()
+        else:
+            self._end("the worker drains")
+
+    def _greeting(self) -> list[bytes]:
+        packets = [encode_request(PacketType.SET_CLIENT_ID, self._crew.client_id)]
+        for ability in self._crew.abilities.values():
+            if ability.timeout is None:
+                packets.append(encode_request(PacketType.CAN_DO, ability.name))
+            else:
+                timeout_ms = math.ceil((ability.timeout + TIMEOUT_MARGIN_SECONDS) * 1000)
+                packets.append(encode_request(PacketType.CAN_DO_TIMEOUT, ability.name, b"%d" % timeout_ms))
+        packets.append(encode_request(PacketType.ECHO_REQ, _GREETING))
+        return packets
+
+    async def _watch(self) -> None:
+        """Give up a server that does not answer the greeting; later, grab now and then, as a NOOP may be lost."""
+        with trio.move_on_after(ANSWER_SECONDS):
+            await self._registered.wait()
+        if not self.registered:
+            self._end(f"the job server did not answer within {ANSWER_SECONDS:g} s")
+        while True:
+            await trio.sleep(self._crew.poll_interval)
+            # XXX a server that dies without a word after it was sent GRAB_JOB_UNIQ keeps the slot until TCP
+            # gives it up: #3.
+            self._seat.poll()
+
+    def _receive(self, packets: list[tuple[int, bytes]]) -> None:
+        for kind, body in packets:
+            self._take(kind, body)
+
+    def _take(self, kind: int, body: bytes) -> None:
+        match kind:
+            case PacketType.JOB_ASSIGN_UNIQ:
+                handle, function, unique, workload = split_arguments(kind, body)
+                self._assigned(handle, function, workload, unique=unique)
+            case PacketType.JOB_ASSIGN:
+                handle, function, workload = split_arguments(kind, body)
+                self._assigned(handle, function, workload)
+            case PacketType.JOB_ASSIGN_ALL:
+                handle, function, unique, reducer, workload = split_arguments(kind, body)
+                self._assigned(handle, function, workload, unique=unique, reducer=reducer)
+            case PacketType.NO_JOB:
+                self._seat.no_job()
+                self._leave_if_idle()
+            case PacketType.NOOP:
+                self._seat.noop()
+            case PacketType.ECHO_RES:
+                self._echoed(body)
+            case PacketType.ERROR:
+                code, text = split_arguments(kind, body)
+                self._error(code, text)
+            case _:
+                name = PACKETS[kind].type.name if kind in PACKETS else f"a packet of type {kind}"
+                raise RemoteProtocolError(f"{name} was sent to a worker")
+
+    def _assigned(
+        self, handle: bytes, function: bytes, workload: bytes, *, unique: bytes = b"", reducer: bytes = b""
+    ) -> None:
+        ability = self._crew.abilities.get(FunctionName(function))
+        if ability is None:
+            # Not failed: the server requeues it when the connection ends, for a worker that can do it.
+            raise RemoteProtocolError(f"a job was assigned for {function!r}, which this worker never said it can do")
+        self._seat.assigned()
+        job = Job(
+            handle=JobHandle(handle),
+            function=ability.name,
+            unique=unique,
+            workload=workload,
+            reducer=reducer,
+            link=self._link,
+            connection=self._number,
+        )
+        # A set, not a table by handle: a server whose own limit has come gives the same job again while the
+        # old run ends.
+        self._jobs.add(job)
+        self._crew.executor.start(ability, job, self._job_ended)
+
+    def _job_ended(self, job: Job, ending: Ending) -> None:
+        # Both are queued before the task that writes has its turn, so the result and the next grab leave in
+        # one send.
+        self._link.send(*ending.packets)
+        self._jobs.discard(job)
+        self._crew.slots.job_ended()
+        self._leave_if_idle()
+
+    def _echoed(self, token: bytes) -> None:
+        if token == _GREETING and not self.registered:
+            self._registered.set()
+            self._on_registered()
+            self._seat.open()
+        elif token == _FAREWELL and self._leaving:
+            self._end("the worker drained")
+        else:
+            raise RemoteProtocolError("ECHO_RES without ECHO_REQ")
+
+    def _error(self, code: bytes, text: bytes) -> None:
+        # gearmand 1.1.20 says JOB_NOT_FOUND to the WORK_FAIL after a WORK_EXCEPTION, and to results that come
+        # too late.
+        level = logging.DEBUG if code == b"JOB_NOT_FOUND" else logging.WARNING
+        logger.log(level, "conn=%d the job server said ERROR %s: %s", self._number, printable(code), printable(text))
+
+    def _ask(self, kind: PacketType) -> None:
+        self._link.send(_REQUESTS[kind])
+
+    def _leave_if_idle(self) -> None:
+        """Say farewell, once, if the worker drains and nothing more can come of this connection."""
+        idle = not self._jobs and self._seat.phase is not Phase.GRABBING
+        if self._crew.slots.draining and idle and not self._leaving:
+            self._leaving = True
+            self._link.send(encode_request(PacketType.ECHO_REQ, _FAREWELL))
+
+    def _end(self, reason: str) -> None:
+        self._reason = reason
+        self._scope.cancel(reason=reason)

@@ -1,0 +1,173 @@
+"""Running jobs, each in a task and a cancel scope of its own, and saying how each of them ended.
+
+Nothing that a function does or raises reaches another job or a connection, with one exception: what is no
+`Exception` (`KeyboardInterrupt`, `SystemExit`, a cancellation from outside) is nobody's to swallow and ends
+the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from enum import Enum
+
+import attrs
+import trio
+
+from ..protocol import PacketType, encode_request
+from .abilities import Ability, Kind
+from .job import Job, printable, to_bytes
+
+__all__ = ["End", "Ending", "Executor", "execute", "open_executor"]
+
+logger = logging.getLogger(__name__)
+
+
+class End(Enum):
+    """How the function of a job came to its end, told by what is counted apart."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@attrs.frozen
+class Ending:
+    """What became of a job, and the packets that tell the server so."""
+
+    end: End
+    packets: tuple[bytes, ...] = ()
+
+
+class Executor:
+    """Runs the jobs of one worker.
+
+    The mutable state is how many jobs run, and how many came to which end.
+    """
+
+    def __init__(self, nursery: trio.Nursery, concurrency: int, *, exceptions: bool = True) -> None:
+        self._nursery = nursery
+        self._exceptions = exceptions
+        # Threads that were abandoned still count until they return, so a worker never has more threads than
+        # this.
+        self._limiter = trio.CapacityLimiter(concurrency)
+        self.running = 0
+        self.ended = dict.fromkeys(End, 0)
+
+    def start(self, ability: Ability, job: Job, on_end: Callable[[Job, Ending], None]) -> None:
+        """Begin a job in a task of its own; never waits.
+
+        Args:
+            ability: what to run.
+            job: what to run it with.
+            on_end: called once with the job and its end, except where the whole worker is being cancelled.
+        """
+        self.running += 1
+        self._nursery.start_soon(self._run, ability, job, on_end)
+
+    async def _run(self, ability: Ability, job: Job, on_end: Callable[[Job, Ending], None]) -> None:
+        try:
+            ending = await execute(ability, job, self._limiter, exceptions=self._exceptions)
+        finally:
+            job.ended = True
+            self.running -= 1
+        self.ended[ending.end] += 1
+        on_end(job, ending)
+
+
+@asynccontextmanager
+async def open_executor(concurrency: int, *, exceptions: bool = True) -> AsyncIterator[Executor]:
+    """An executor, for the length of a block whose end waits for the jobs that still run."""
+    async with trio.open_nursery() as nursery:
+        yield Executor(nursery, concurrency, exceptions=exceptions)
+
+
+async def execute(ability: Ability, job: Job, limiter: trio.CapacityLimiter, *, exceptions: bool = True) -> Ending:
+    """Run one job to its end, whatever end it is, and log what is not a success.
+
+    Args:
+        ability: what to run.
+        job: what to run it with.
+        limiter: where plain functions get their threads.
+        exceptions: whether WORK_EXCEPTION is sent ahead of WORK_FAIL.
+
+    Cancellation: where the job's own scope is cancelled (timeout, lost connection, the function itself), this
+    returns. A cancellation from further out passes through, and nothing is sent.
+    """
+    try:
+        with job.scope as scope:
+            if ability.timeout is not None:
+                scope.deadline = trio.current_time() + ability.timeout
+            # The connection may have been lost before this task had its first turn.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            result = await _call(ability, job, limiter)
+            packet = encode_request(PacketType.WORK_COMPLETE, job.handle, result)
+    except Exception as exc:  # noqa: BLE001 a stranger's function; logged below
+        return _raised(job, exc, exceptions=exceptions)
+    except BaseExceptionGroup as group:
+        # A nursery of the function's gathered exceptions together with a cancellation from further out: each
+        # goes its way.
+        ours, rest = group.split(Exception)
+        if ours is not None:
+            _raised(job, ours, exceptions=exceptions)
+        assert rest is not None, "a group of exceptions alone is an Exception"
+        raise rest from None
+    if scope.cancelled_caught:
+        return _cancelled(ability, job)
+    if job.lost:
+        return Ending(End.LOST)
+    logger.debug("%s done", job)
+    return Ending(End.DONE, (packet,))
+
+
+async def _call(ability: Ability, job: Job, limiter: trio.CapacityLimiter) -> bytes:
+    call = ability.bind(job)
+    match ability.kind:
+        case Kind.ASYNC:
+            result = await call()
+        case Kind.THREAD:
+            name = f"gearman function {printable(ability.name)}"
+            result = await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True, thread_name=name)
+        case Kind.GENERATOR:
+            async with aclosing(call()) as items:
+                async for item in items:
+                    await job.data(to_bytes(item, f"function {printable(ability.name)!r} yielded"))
+            result = None
+    return b"" if result is None else to_bytes(result, f"function {printable(ability.name)!r} returned")
+
+
+def _raised(job: Job, exc: Exception, *, exceptions: bool) -> Ending:
+    """Log an exception of the function, and make the packets that tell of it."""
+    logger.error("%s raised %s", job, type(exc).__name__, exc_info=exc)
+    if job.lost:
+        return Ending(End.LOST)
+    if not exceptions:
+        return Ending(End.FAILED, (_failure(job),))
+    try:
+        message = str(exc)
+    except Exception as inner:  # noqa: BLE001 a stranger's __str__
+        message = f"<its message raised {type(inner).__name__}>"
+    text = f"{type(exc).__name__}: {message}".encode("utf-8", "backslashreplace")
+    # gearmand ends the job at WORK_EXCEPTION and answers the WORK_FAIL with ERROR JOB_NOT_FOUND; the PROTOCOL
+    # document lets WORK_FAIL end it, and clients that did not ask for exceptions wait for that one.
+    packets = encode_request(PacketType.WORK_EXCEPTION, job.handle, text), _failure(job)
+    return Ending(End.FAILED, packets)
+
+
+def _cancelled(ability: Ability, job: Job) -> Ending:
+    """Say why the job's scope was cancelled."""
+    if job.lost:
+        # The connection logs how many jobs it took with it.
+        logger.debug("%s cancelled, its connection was lost", job)
+        return Ending(End.LOST)
+    if trio.current_time() >= job.scope.deadline:
+        limit = "a deadline of its own" if ability.timeout is None else f"its timeout of {ability.timeout:g} s"
+        logger.warning("%s failed, it ran into %s", job, limit)
+    else:
+        logger.warning("%s failed, it cancelled its own scope", job)
+    return Ending(End.FAILED, (_failure(job),))
+
+
+def _failure(job: Job) -> bytes:
+    return encode_request(PacketType.WORK_FAIL, job.handle)

@@ -1,0 +1,152 @@
+"""When a worker asks which job server for a job.
+
+Rule 1: a worker has as many slots as it may run jobs at once, shared by all its servers.  A slot is taken
+before GRAB_JOB_UNIQ is sent, goes over to the job that is assigned, and comes back at NO_JOB, at the job's
+end, or with the end of the connection. So a job that is assigned can always begin at once.
+
+Rule 2: at most one GRAB_JOB_UNIQ at a time is unanswered on each connection.
+
+Rule 3: servers that may have a job wait for a slot in one line.  Who was assigned a job goes to the end of
+the line, so servers share the slots in turn.
+
+Rule 4: after NO_JOB the worker sends PRE_SLEEP, and waits for NOOP.  A job that came between the two is not
+missed: the server answers PRE_SLEEP with NOOP at once if it has one (gearmand 1.1.20,
+GEARMAN_COMMAND_PRE_SLEEP in server.cc).
+
+Rule 5: where no slot is free, nobody is sent GRAB_JOB_UNIQ or PRE_SLEEP, for a worker that sleeps while it is
+busy takes the wake-ups that an idle one could serve.
+
+Nothing here waits or knows the time; what is to be sent goes to the callable that each seat was opened with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from ..errors import RemoteProtocolError
+from ..protocol import PacketType
+
+__all__ = ["Phase", "Seat", "Slots"]
+
+
+class Phase(Enum):
+    """What one server was told last, as far as grabbing goes."""
+
+    #: It may have a job; it stands in the line for a slot (or nowhere, while the worker drains).
+    HUNGRY = "hungry"
+    #: GRAB_JOB_UNIQ is unanswered; a slot is kept for the answer.
+    GRABBING = "grabbing"
+    #: It had no job, and will say NOOP.
+    ASLEEP = "asleep"
+    #: It takes no part: it does not know the worker's abilities yet, or its connection has ended.
+    OUTSIDE = "outside"
+
+
+class Slots:
+    """The slots of one worker, and the line of servers that wait for one.
+
+    The mutable state is the number of free slots, the line, and whether the worker drains.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        #: Invariant: free + seats that are GRABBING + jobs that run = concurrency.
+        self.free = concurrency
+        self.draining = False
+        # Invariant: holds each seat that is HUNGRY once, in the order of their turns; empty while draining.
+        self._line: dict[Seat, None] = {}
+
+    def job_ended(self) -> None:
+        """Take back the slot of a job that was assigned, and give it to whose turn it is."""
+        self._give_back()
+
+    def drain(self) -> None:
+        """Ask nobody for a job any more; jobs that were asked for may still come."""
+        self.draining = True
+        self._line.clear()
+
+    def _stand_in_line(self, seat: Seat) -> None:
+        seat.phase = Phase.HUNGRY
+        if not self.draining:
+            self._line[seat] = None
+            self._serve()
+
+    def _leave_line(self, seat: Seat) -> None:
+        self._line.pop(seat, None)
+
+    def _give_back(self) -> None:
+        self.free += 1
+        self._serve()
+
+    def _serve(self) -> None:
+        while self.free and self._line:
+            seat = next(iter(self._line))
+            del self._line[seat]
+            self.free -= 1
+            seat.phase = Phase.GRABBING
+            seat.send(PacketType.GRAB_JOB_UNIQ)
+
+
+class Seat:
+    """One server's place at the slots, for as long as one connection lasts; each method is an event on it."""
+
+    def __init__(self, slots: Slots, send: Callable[[PacketType], None]) -> None:
+        """Make a seat that takes no part yet.
+
+        Args:
+            slots: what the worker's connections share.
+            send: called with GRAB_JOB_UNIQ or PRE_SLEEP when it is time to send one; it must not wait.
+        """
+        self._slots = slots
+        self.send = send
+        self.phase = Phase.OUTSIDE
+
+    def open(self) -> None:
+        """The server knows the worker's abilities; it is asked for a job as soon as its turn comes."""
+        self._slots._stand_in_line(self)
+
+    def assigned(self) -> None:
+        """A job came; the slot that was kept for it is the job's now, until `Slots.job_ended`.
+
+        Raises:
+            RemoteProtocolError: none was asked for, so there may be no slot for it.
+        """
+        if self.phase is not Phase.GRABBING:
+            raise RemoteProtocolError(f"a job was assigned that nobody grabbed (the connection is {self.phase.value})")
+        self._slots._stand_in_line(self)
+
+    def no_job(self) -> None:
+        """The server has no job.
+
+        Raises:
+            RemoteProtocolError: it was not asked.
+        """
+        if self.phase is not Phase.GRABBING:
+            raise RemoteProtocolError(f"NO_JOB without GRAB_JOB_UNIQ (the connection is {self.phase.value})")
+        if self._slots.draining:
+            self.phase = Phase.HUNGRY
+        else:
+            self.phase = Phase.ASLEEP
+            self.send(PacketType.PRE_SLEEP)
+        self._slots._give_back()
+
+    def noop(self) -> None:
+        """The server may have a job.
+
+        Only a sleeper heeds it.  While a grab is unanswered, the NOOP is older than the answer, which knows
+        what the NOOP announced.  A server that stands in line is asked anyhow.
+        """
+        self.poll()
+
+    def poll(self) -> None:
+        """Ask a server that sleeps, though it said nothing: its NOOP may have been lost."""
+        if self.phase is Phase.ASLEEP:
+            self._slots._stand_in_line(self)
+
+    def close(self) -> None:
+        """The connection ended. Jobs that came over it keep their slots until they end."""
+        was = self.phase
+        self.phase = Phase.OUTSIDE
+        self._slots._leave_line(self)
+        if was is Phase.GRABBING:
+            self._slots._give_back()

@@ -1,0 +1,79 @@
+"""Streams to servers on the loopback interface; besides the interoperation tests, only these open ports."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trustme
+
+from gearman_trio.transport import Address, connect_tcp, dialer
+
+
+@asynccontextmanager
+async def echo_server(ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
+    async def echo(stream: trio.abc.Stream) -> None:
+        try:
+            await stream.send_all(await stream.receive_some(100))
+        except trio.BrokenResourceError:
+            await trio.aclose_forcefully(stream)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listening = listener if ssl_context is None else trio.SSLListener(listener, ssl_context)
+        nursery.start_soon(trio.serve_listeners, echo, [listening])
+        yield Address("localhost", listener.socket.getsockname()[1])
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+async def test_tcp_streams_are_probed_by_the_kernel() -> None:
+    async with echo_server() as address:
+        stream = await connect_tcp(address)
+        async with stream:
+            await stream.send_all(b"hello")
+
+            assert b"hello" == await stream.receive_some(100)
+            assert stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_tls_checks_the_certificate_and_carries_bytes(authority: trustme.CA) -> None:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with echo_server(server_context(authority)) as address:
+        stream = await dialer(None, context)(address)
+        async with stream:
+            await stream.send_all(b"hello")
+
+            assert b"hello" == await stream.receive_some(100)
+
+
+async def test_certificate_that_is_not_trusted_is_no_connection(authority: trustme.CA) -> None:
+    async with echo_server(server_context(authority)) as address:
+        with pytest.raises(trio.BrokenResourceError) as caught:
+            await dialer(None, ssl.create_default_context())(address)
+
+    assert "certificate" in str(caught.value.__cause__).lower()
+
+
+async def test_tcp_that_is_refused_is_an_os_error() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        with pytest.raises(OSError, match="connect"):
+            await connect_tcp(Address("127.0.0.1", port))

@@ -1,0 +1,277 @@
+"""The rules of grabbing, by plain calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gearman_trio.errors import RemoteProtocolError
+from gearman_trio.protocol import PacketType
+from gearman_trio.worker.grabbing import Phase, Seat, Slots
+
+GRAB = PacketType.GRAB_JOB_UNIQ
+SLEEP = PacketType.PRE_SLEEP
+
+
+def opened(slots: Slots) -> tuple[Seat, list[PacketType]]:
+    sent: list[PacketType] = []
+    seat = Seat(slots, sent.append)
+    seat.open()
+    return seat, sent
+
+
+def test_a_server_is_asked_when_it_knows_the_abilities() -> None:
+    slots = Slots(1)
+    sent: list[PacketType] = []
+    seat = Seat(slots, sent.append)
+
+    assert [] == sent
+
+    seat.open()
+
+    assert [GRAB] == sent
+    assert 0 == slots.free
+
+
+def test_no_job_sends_to_sleep_and_gives_the_slot_back() -> None:
+    slots = Slots(1)
+    seat, sent = opened(slots)
+
+    seat.no_job()
+
+    assert [GRAB, SLEEP] == sent
+    assert (1, Phase.ASLEEP) == (slots.free, seat.phase)
+
+
+def test_noop_wakes_a_sleeper() -> None:
+    seat, sent = opened(Slots(1))
+    seat.no_job()
+
+    seat.noop()
+
+    assert [GRAB, SLEEP, GRAB] == sent
+
+
+def test_job_takes_the_slot_and_its_end_grabs_again() -> None:
+    slots = Slots(1)
+    seat, sent = opened(slots)
+
+    seat.assigned()
+
+    assert ([GRAB], 0) == (sent, slots.free)
+
+    slots.job_ended()
+
+    assert [GRAB, GRAB] == sent
+
+
+def test_more_slots_are_filled_one_grab_after_the_other() -> None:
+    slots = Slots(3)
+    seat, sent = opened(slots)
+
+    assert [GRAB] == sent
+
+    seat.assigned()
+    seat.assigned()
+    seat.assigned()
+
+    assert [GRAB] * 3 == sent
+    assert 0 == slots.free
+
+
+def test_noop_while_grabbing_changes_nothing() -> None:
+    """It is older than the answer to the grab, which comes behind it on the same stream."""
+    seat, sent = opened(Slots(1))
+
+    seat.noop()
+
+    assert [GRAB] == sent
+
+    seat.no_job()
+
+    assert [GRAB, SLEEP] == sent
+
+
+def test_noop_right_behind_no_job_wakes() -> None:
+    """The server answers PRE_SLEEP with NOOP if a job came between NO_JOB and PRE_SLEEP."""
+    seat, sent = opened(Slots(1))
+
+    seat.no_job()
+    seat.noop()
+    seat.noop()
+
+    assert [GRAB, SLEEP, GRAB] == sent
+
+
+def test_busy_worker_asks_nobody_and_late_noop_is_kept_for_later() -> None:
+    slots = Slots(1)
+    sleeper, sleeper_sent = opened(slots)
+    sleeper.no_job()
+    busy, _ = opened(slots)
+    busy.assigned()
+
+    sleeper.noop()
+    sleeper.noop()
+
+    assert [GRAB, SLEEP] == sleeper_sent
+
+    slots.job_ended()
+
+    # The one that was served just now goes first only if nobody stood in line before it.
+    assert Phase.GRABBING in {sleeper.phase, busy.phase}
+
+
+def test_servers_take_turns() -> None:
+    slots = Slots(1)
+    first, _ = opened(slots)
+    second, _ = opened(slots)
+    third, _ = opened(slots)
+    turns = []
+
+    for _ in range(6):
+        (asked,) = [seat for seat in (first, second, third) if seat.phase is Phase.GRABBING]
+        turns.append(asked)
+        asked.assigned()
+        slots.job_ended()
+
+    assert [first, second, third] * 2 == turns
+
+
+def test_slot_of_one_server_is_given_to_the_next_when_it_has_no_job() -> None:
+    slots = Slots(1)
+    first, first_sent = opened(slots)
+    _, second_sent = opened(slots)
+
+    assert ([GRAB], []) == (first_sent, second_sent)
+
+    first.no_job()
+
+    assert ([GRAB, SLEEP], [GRAB]) == (first_sent, second_sent)
+
+
+def test_poll_grabs_for_a_sleeper_only() -> None:
+    slots = Slots(2)
+    seat, sent = opened(slots)
+
+    seat.poll()
+    seat.no_job()
+    seat.poll()
+    seat.poll()
+
+    assert [GRAB, SLEEP, GRAB] == sent
+
+
+@pytest.mark.parametrize("end", [Seat.close, Seat.no_job])
+def test_slot_of_an_unanswered_grab_comes_back(end: Callable[[Seat], None]) -> None:
+    slots = Slots(1)
+    seat, _ = opened(slots)
+
+    end(seat)
+
+    assert 1 == slots.free
+
+
+def test_end_of_a_connection_leaves_the_slots_of_its_jobs_taken() -> None:
+    slots = Slots(2)
+    seat, sent = opened(slots)
+    seat.assigned()
+
+    seat.close()
+
+    assert 1 == slots.free
+
+    slots.job_ended()
+
+    assert 2 == slots.free
+    assert [GRAB, GRAB] == sent
+
+
+def test_closed_seat_leaves_the_line() -> None:
+    slots = Slots(1)
+    first, _ = opened(slots)
+    second, second_sent = opened(slots)
+
+    second.close()
+    first.no_job()
+
+    assert [] == second_sent
+    assert 1 == slots.free
+
+
+@pytest.mark.parametrize("event", [Seat.assigned, Seat.no_job])
+@pytest.mark.parametrize("phase", [Phase.ASLEEP, Phase.HUNGRY, Phase.OUTSIDE])
+def test_answer_without_a_question_is_an_error(event: Callable[[Seat], None], phase: Phase) -> None:
+    slots = Slots(1)
+    seat, sent = opened(slots)
+    seat.phase = phase
+
+    with pytest.raises(RemoteProtocolError, match=phase.value):
+        event(seat)
+
+    assert ([GRAB], 0) == (sent, slots.free)
+
+
+def test_draining_asks_nobody_any_more() -> None:
+    slots = Slots(2)
+    seat, sent = opened(slots)
+    other, other_sent = opened(slots)
+    other.no_job()
+
+    slots.drain()
+    other.noop()
+    seat.assigned()
+    slots.job_ended()
+
+    assert ([GRAB], [GRAB, SLEEP]) == (sent, other_sent)
+
+
+def test_draining_worker_is_not_sent_to_sleep() -> None:
+    slots = Slots(1)
+    seat, sent = opened(slots)
+
+    slots.drain()
+    seat.no_job()
+
+    assert [GRAB] == sent
+    assert (1, Phase.HUNGRY) == (slots.free, seat.phase)
+
+
+@given(
+    concurrency=st.integers(1, 4),
+    steps=st.lists(st.tuples(st.sampled_from(["no_job", "assigned", "noop", "poll", "end"]), st.integers(0, 2))),
+)
+def test_slots_add_up_whatever_happens(concurrency: int, steps: list[tuple[str, int]]) -> None:
+    slots = Slots(concurrency)
+    asked = [0, 0, 0]
+    running = 0
+
+    def sender(index: int) -> Callable[[PacketType], None]:
+        def send(kind: PacketType) -> None:
+            asked[index] += kind is GRAB
+
+        return send
+
+    seats = [Seat(slots, sender(index)) for index in range(3)]
+    for seat in seats:
+        seat.open()
+    for step, index in steps:
+        seat = seats[index]
+        if step == "end":
+            if running:
+                running -= 1
+                slots.job_ended()
+        elif step in {"noop", "poll"}:
+            getattr(seat, step)()
+        elif seat.phase is Phase.GRABBING:
+            running += step == "assigned"
+            asked[index] -= 1
+            getattr(seat, step)()
+        grabbing = [seat.phase is Phase.GRABBING for seat in seats]
+
+        assert concurrency == slots.free + sum(grabbing) + running
+        assert grabbing == [count == 1 for count in asked]
+        # Nobody waits in line while a slot is free.
+        assert slots.free == 0 or Phase.HUNGRY not in [seat.phase for seat in seats]
