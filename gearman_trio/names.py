@@ -1,4 +1,4 @@
-"""Names at the public edge: ``str`` or ``bytes`` is decided here once, and lengths are checked; inside, names are bytes."""
+"""Names at the public edge: `str` or `bytes` is decided here once, lengths are checked, and inside names are bytes."""
 
 from __future__ import annotations
 

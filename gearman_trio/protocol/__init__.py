@@ -1,4 +1,4 @@
-"""The wire, without input or output: packets to bytes and bytes to packets, for every peer and at any split of the stream."""
+"""The wire, without input or output: packets to bytes and bytes to packets, at any split of the stream."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ pack_size: Final = Struct(">I").pack
 class Decoder:
     """Cuts the bytes of one direction of one connection into packets, whatever the pieces they come in.
 
-    Limits are checked on the header, before the body is kept; memory grows with the bytes received, never with the bytes
-    announced.
+    Limits are checked on the header, before the body is kept; memory grows with the bytes received, never with the
+    bytes announced.
 
     Attributes:
         failure: why nothing more can be read from this stream, or ``None``. The packets that `feed` gave are good.

@@ -2,8 +2,8 @@
 
 Rule 1: codec, documentation and tests read this table; nobody lists a packet's arguments a second time.
 
-Rule 2: a packet is a number, the peers that may send it, its arguments, and perhaps an opaque last field.  Arguments are
-ended by NUL, the last field of a packet by the packet's own end; only an opaque last field may hold NUL itself.
+Rule 2: a packet is a number, the peers that may send it, its arguments, and perhaps an opaque last field.  Arguments
+are ended by NUL, the last field of a packet by the packet's own end; only an opaque last field may hold NUL itself.
 
 WARNING: `docs/reference/protocol.md` and the golden tests are generated from this table.
 
@@ -87,7 +87,7 @@ class PacketSpec:
 
     def __init__(
         self,
-        type: PacketType,
+        number: PacketType,
         senders: int,
         arguments: tuple[str, ...] = (),
         *,
@@ -95,7 +95,7 @@ class PacketSpec:
         section: str,
         note: str = "",
     ) -> None:
-        self.type = type
+        self.type = number
         self.senders = senders
         self.arguments = arguments
         self.opaque = opaque
@@ -126,73 +126,71 @@ _CRON: Final = ("function", "unique", "minute", "hour", "day_of_month", "month",
 _REDUCE_NOTE: Final = "libgearman sends an empty aggregate between reducer and workload; the document has no such field"
 
 
-def _rows() -> list[PacketSpec]:
-    p = PacketType
-    spec = PacketSpec
-    submit = ("function", "unique")
-    reduce_ = ("function", "unique", "reducer", "aggregate")
-    return [
-        spec(p.CAN_DO, _W, ("function",), section=_WORK),
-        spec(p.CANT_DO, _W, ("function",), section=_WORK),
-        spec(p.RESET_ABILITIES, _W, section=_WORK),
-        spec(p.PRE_SLEEP, _W, section=_WORK),
-        spec(p.NOOP, _S, section=_ASSIGN),
-        spec(p.SUBMIT_JOB, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.JOB_CREATED, _S, ("handle",), section=_REPLY),
-        spec(p.GRAB_JOB, _W, section=_WORK),
-        spec(p.NO_JOB, _S, section=_ASSIGN),
-        spec(p.JOB_ASSIGN, _S, ("handle", "function"), opaque="workload", section=_ASSIGN),
-        spec(p.WORK_STATUS, _W | _S, ("handle", "numerator", "denominator"), section=_WORK),
-        spec(p.WORK_COMPLETE, _W | _S, ("handle",), opaque="result", section=_WORK),
-        spec(p.WORK_FAIL, _W | _S, ("handle",), section=_WORK),
-        spec(p.GET_STATUS, _C, ("handle",), section=_REQUEST),
-        spec(p.ECHO_REQ, _C | _W, opaque="workload", section=_BOTH),
-        spec(p.ECHO_RES, _S, opaque="workload", section=_BOTH_REPLY),
-        spec(p.SUBMIT_JOB_BG, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.ERROR, _S, ("code", "text"), section=_BOTH_REPLY),
-        spec(p.STATUS_RES, _S, ("handle", "known", "running", "numerator", "denominator"), section=_REPLY),
-        spec(p.SUBMIT_JOB_HIGH, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.SET_CLIENT_ID, _C | _W, ("client_id",), section=_WORK, note="libgearman's clients send it too"),
-        spec(
-            p.CAN_DO_TIMEOUT,
-            _W,
-            ("function", "timeout"),
-            section=_WORK,
-            note="milliseconds since gearmand 1.1.19; the document says seconds",
-        ),
-        spec(p.ALL_YOURS, _W, section=_WORK, note="gearmand answers ERROR"),
-        spec(p.WORK_EXCEPTION, _W | _S, ("handle",), opaque="exception", section=_WORK),
-        spec(p.OPTION_REQ, _C | _W, ("option",), section=_REQUEST),
-        spec(p.OPTION_RES, _S, ("option",), section=_REPLY),
-        spec(p.WORK_DATA, _W | _S, ("handle",), opaque="data", section=_WORK),
-        spec(p.WORK_WARNING, _W | _S, ("handle",), opaque="warning", section=_WORK),
-        spec(p.GRAB_JOB_UNIQ, _W, section=_WORK),
-        spec(p.JOB_ASSIGN_UNIQ, _S, ("handle", "function", "unique"), opaque="workload", section=_ASSIGN),
-        spec(p.SUBMIT_JOB_HIGH_BG, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.SUBMIT_JOB_LOW, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.SUBMIT_JOB_LOW_BG, _C, submit, opaque="workload", section=_REQUEST),
-        spec(p.SUBMIT_JOB_SCHED, _C, _CRON, opaque="workload", section=_REQUEST, note="gearmand answers ERROR"),
-        spec(p.SUBMIT_JOB_EPOCH, _C, ("function", "unique", "epoch"), opaque="workload", section=_REQUEST),
-        spec(p.SUBMIT_REDUCE_JOB, _C, reduce_, opaque="workload", section=_REQUEST, note=_REDUCE_NOTE),
-        spec(p.SUBMIT_REDUCE_JOB_BACKGROUND, _C, reduce_, opaque="workload", section=_REQUEST, note=_REDUCE_NOTE),
-        spec(p.GRAB_JOB_ALL, _W, section=_WORK),
-        spec(
-            p.JOB_ASSIGN_ALL,
-            _S,
-            ("handle", "function", "unique", "reducer"),
-            opaque="workload",
-            section=_ASSIGN,
-            note="gearmand answers GRAB_JOB_ALL with JOB_ASSIGN_UNIQ where the job has no reducer",
-        ),
-        spec(p.GET_STATUS_UNIQUE, _C, ("unique",), section=_UNDOCUMENTED),
-        spec(
-            p.STATUS_RES_UNIQUE,
-            _S,
-            ("unique", "known", "running", "numerator", "denominator", "clients"),
-            section=_UNDOCUMENTED,
-        ),
-    ]
+_P: Final = PacketType
+_SUBMIT: Final = ("function", "unique")
+_REDUCE: Final = ("function", "unique", "reducer", "aggregate")
 
+_ROWS: Final = [
+    PacketSpec(_P.CAN_DO, _W, ("function",), section=_WORK),
+    PacketSpec(_P.CANT_DO, _W, ("function",), section=_WORK),
+    PacketSpec(_P.RESET_ABILITIES, _W, section=_WORK),
+    PacketSpec(_P.PRE_SLEEP, _W, section=_WORK),
+    PacketSpec(_P.NOOP, _S, section=_ASSIGN),
+    PacketSpec(_P.SUBMIT_JOB, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.JOB_CREATED, _S, ("handle",), section=_REPLY),
+    PacketSpec(_P.GRAB_JOB, _W, section=_WORK),
+    PacketSpec(_P.NO_JOB, _S, section=_ASSIGN),
+    PacketSpec(_P.JOB_ASSIGN, _S, ("handle", "function"), opaque="workload", section=_ASSIGN),
+    PacketSpec(_P.WORK_STATUS, _W | _S, ("handle", "numerator", "denominator"), section=_WORK),
+    PacketSpec(_P.WORK_COMPLETE, _W | _S, ("handle",), opaque="result", section=_WORK),
+    PacketSpec(_P.WORK_FAIL, _W | _S, ("handle",), section=_WORK),
+    PacketSpec(_P.GET_STATUS, _C, ("handle",), section=_REQUEST),
+    PacketSpec(_P.ECHO_REQ, _C | _W, opaque="workload", section=_BOTH),
+    PacketSpec(_P.ECHO_RES, _S, opaque="workload", section=_BOTH_REPLY),
+    PacketSpec(_P.SUBMIT_JOB_BG, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.ERROR, _S, ("code", "text"), section=_BOTH_REPLY),
+    PacketSpec(_P.STATUS_RES, _S, ("handle", "known", "running", "numerator", "denominator"), section=_REPLY),
+    PacketSpec(_P.SUBMIT_JOB_HIGH, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.SET_CLIENT_ID, _C | _W, ("client_id",), section=_WORK, note="libgearman's clients send it too"),
+    PacketSpec(
+        _P.CAN_DO_TIMEOUT,
+        _W,
+        ("function", "timeout"),
+        section=_WORK,
+        note="milliseconds since gearmand 1.1.19; the document says seconds",
+    ),
+    PacketSpec(_P.ALL_YOURS, _W, section=_WORK, note="gearmand answers ERROR"),
+    PacketSpec(_P.WORK_EXCEPTION, _W | _S, ("handle",), opaque="exception", section=_WORK),
+    PacketSpec(_P.OPTION_REQ, _C | _W, ("option",), section=_REQUEST),
+    PacketSpec(_P.OPTION_RES, _S, ("option",), section=_REPLY),
+    PacketSpec(_P.WORK_DATA, _W | _S, ("handle",), opaque="data", section=_WORK),
+    PacketSpec(_P.WORK_WARNING, _W | _S, ("handle",), opaque="warning", section=_WORK),
+    PacketSpec(_P.GRAB_JOB_UNIQ, _W, section=_WORK),
+    PacketSpec(_P.JOB_ASSIGN_UNIQ, _S, ("handle", "function", "unique"), opaque="workload", section=_ASSIGN),
+    PacketSpec(_P.SUBMIT_JOB_HIGH_BG, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.SUBMIT_JOB_LOW, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.SUBMIT_JOB_LOW_BG, _C, _SUBMIT, opaque="workload", section=_REQUEST),
+    PacketSpec(_P.SUBMIT_JOB_SCHED, _C, _CRON, opaque="workload", section=_REQUEST, note="gearmand answers ERROR"),
+    PacketSpec(_P.SUBMIT_JOB_EPOCH, _C, ("function", "unique", "epoch"), opaque="workload", section=_REQUEST),
+    PacketSpec(_P.SUBMIT_REDUCE_JOB, _C, _REDUCE, opaque="workload", section=_REQUEST, note=_REDUCE_NOTE),
+    PacketSpec(_P.SUBMIT_REDUCE_JOB_BACKGROUND, _C, _REDUCE, opaque="workload", section=_REQUEST, note=_REDUCE_NOTE),
+    PacketSpec(_P.GRAB_JOB_ALL, _W, section=_WORK),
+    PacketSpec(
+        _P.JOB_ASSIGN_ALL,
+        _S,
+        ("handle", "function", "unique", "reducer"),
+        opaque="workload",
+        section=_ASSIGN,
+        note="gearmand answers GRAB_JOB_ALL with JOB_ASSIGN_UNIQ where the job has no reducer",
+    ),
+    PacketSpec(_P.GET_STATUS_UNIQUE, _C, ("unique",), section=_UNDOCUMENTED),
+    PacketSpec(
+        _P.STATUS_RES_UNIQUE,
+        _S,
+        ("unique", "known", "running", "numerator", "denominator", "clients"),
+        section=_UNDOCUMENTED,
+    ),
+]
 
 #: Every packet by its number, in the order of the numbers.
-PACKETS: Final[dict[int, PacketSpec]] = {int(row.type): row for row in sorted(_rows(), key=lambda row: int(row.type))}
+PACKETS: Final[dict[int, PacketSpec]] = {int(row.type): row for row in sorted(_ROWS, key=lambda row: int(row.type))}

@@ -12,7 +12,7 @@ __all__ = ["Backoff"]
 
 @attrs.define
 class Backoff:
-    """Waits that double up to a cap, each drawn at random from its upper half, so that a fleet does not come back at once.
+    """Waits that double up to a cap, each drawn from its upper half, so that a fleet does not come back at once.
 
     Attributes:
         first: the longest first wait, in seconds.
