@@ -22,6 +22,10 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "command",
+    "compatibility",
+    "literals",
+    "public",
     "tables",
 ]
 exclude_patterns = ["_build", "_ext", "changelog.d"]
@@ -36,7 +40,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autoclass_content = "both"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -44,11 +48,14 @@ napoleon_use_ivar = True
 # No inventory of another project is fetched, so that the build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(builtins|collections|contextlib|enum|pathlib|ssl|types|typing|typing_extensions)(\..*)?"),
-    (r"py:.*", r"(attr|attrs|outcome|trio|typer|click)(\..*)?"),
+    (r"py:.*", r"(attr|attrs|datetime|outcome|trio|typer|click)(\..*)?"),
+    (r"py:.*", r"gearman_trio(\..*)?\._.*"),  # private type variables
     (r"py:.*", r"[a-z]+"),  # int, bytes, and words that napoleon takes for a type
     (r"py:(class|exc|obj)", r"(Exception|BaseException|ValueError|OSError|IntEnum|Enum|None)"),
     (r"py:(class|obj)", r".*\b_?[A-Z][A-Za-z]?\b"),  # type variables: T, _R
 ]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = f"gearman_trio {release}"
