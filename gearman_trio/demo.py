@@ -1,8 +1,8 @@
 """A whole Gearman system at work on real files: a job server, workers, and a client in one process, over TCP.
 
-For every file below a folder there is a job that counts lines and words and takes a SHA-256; beside them run a slow job that
-reports its progress, a job that fails on purpose, and a pair of submissions that coalesce.  At the end everything is
-computed once more without Gearman and compared.
+For every file below a folder there is a job that counts lines and words and takes a SHA-256; beside them run a slow
+job that reports its progress, a job that fails on purpose, and a pair of submissions that coalesce.  At the end
+everything is computed once more without Gearman and compared.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def find_files(folder: Path | None) -> list[Path]:
     """
     if folder is not None:
         if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is not a folder")
+            raise NotADirectoryError(f"expected a folder that exists, got {str(folder)!r}")
         return sorted(_walk(folder, skip=()))
     library = Path(sysconfig.get_path("stdlib"))
     return sorted(

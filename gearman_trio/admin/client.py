@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from ..errors import RemoteProtocolError, ServerError, ServersUnavailable
+from ..errors import ConfigError, RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
 from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address
 from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
@@ -24,10 +24,13 @@ _MAX_LINE_BYTES = 1024 * 1024
 class AdminClient:
     """Asks one job server, one question at a time; tasks that ask at once wait for each other.
 
-    Every method raises `ServerError` where the server answers ``ERR``, `RemoteProtocolError` where it answers something
-    that cannot be understood, and `ServersUnavailable` where the connection has ended.
+    Every method raises `ServerError` where the server answers ``ERR``, with the code ``"ERR"`` where it gives none,
+    `RemoteProtocolError` where it answers something that cannot be understood, and `ServersUnavailable` where the
+    connection has ended.  Methods with arguments raise `ConfigError`, before anything is sent, where the text protocol
+    cannot carry one: words with blanks, line ends or control characters.
 
-    Cancellation: an answer may be left half read, so a cancelled question ends the connection.
+    Cancellation: an answer may be left half read, so a cancelled question ends the connection.  While a question only
+    waits for those before it, nothing is lost.
     """
 
     def __init__(self, stream: trio.abc.Stream, address: Address) -> None:
@@ -39,106 +42,127 @@ class AdminClient:
 
     async def status(self) -> list[FunctionRow]:
         """Jobs and workers of each function."""
-        return [FunctionRow.parse(line) for line in await self._table("status")]
+        return [FunctionRow.parse(line) for line in await self._table(b"status")]
 
     async def priority_status(self) -> list[PriorityRow]:
         """Queued jobs of each function, by priority."""
-        return [PriorityRow.parse(line) for line in await self._table("prioritystatus")]
+        return [PriorityRow.parse(line) for line in await self._table(b"prioritystatus")]
 
     async def workers(self) -> list[ConnectionRow]:
         """Every connection of the server, this one too."""
-        return [ConnectionRow.parse(line) for line in await self._table("workers")]
+        return [ConnectionRow.parse(line) for line in await self._table(b"workers")]
 
     async def jobs(self) -> list[JobRow]:
         """Every live job."""
-        return [JobRow.parse(line) for line in await self._table("show jobs")]
+        return [JobRow.parse(line) for line in await self._table(b"show jobs")]
 
     async def unique_jobs(self) -> list[str]:
         """The unique ID of every live job, empty ones too."""
-        return await self._table("show unique jobs")
+        return await self._table(b"show unique jobs")
 
     async def cancel(self, handle: str | bytes) -> None:
         """End a job; its clients hear WORK_FAIL. An unknown job is a `ServerError` with the code ``UNKNOWN_JOB``."""
-        await self._value(f"cancel job {_word(handle)}")
+        await self._value(b"cancel job " + _word(handle))
 
     async def create_function(self, name: str | bytes) -> None:
         """List a function although it has neither jobs nor workers."""
-        await self._value(f"create function {_word(function_name(name))}")
+        await self._value(b"create function " + _word(function_name(name)))
 
     async def drop_function(self, name: str | bytes) -> None:
         """Forget a function that has neither jobs nor workers."""
-        await self._value(f"drop function {_word(function_name(name))}")
+        await self._value(b"drop function " + _word(function_name(name)))
 
     async def maxqueue(self, name: str | bytes, *sizes: int) -> None:
-        """Limit a function's queue: no size for no limit, one size for all priorities, or three for high, normal, low."""
-        await self._value(" ".join(["maxqueue", _word(function_name(name)), *map(str, sizes)]))
+        """Limit a function's queue: no size for no limit, one for all priorities, or three for high, normal, low.
+
+        A size of 0 is no limit.
+        """
+        if len(sizes) not in {0, 1, 3} or min(sizes, default=0) < 0:
+            raise ConfigError(f"maxqueue: expected no size, one or three, of at least 0, got {sizes!r}")
+        await self._value(b" ".join([b"maxqueue", _word(function_name(name)), *(b"%d" % size for size in sizes)]))
 
     async def version(self) -> str:
         """The server's version."""
-        return await self._value("version")
+        return await self._value(b"version")
 
     async def process_id(self) -> int:
         """The process ID of the server, on its machine."""
-        return int(await self._value("getpid"))
+        answer = await self._value(b"getpid")
+        if not (answer.isascii() and answer.isdigit()):
+            raise RemoteProtocolError(f"expected a number after 'getpid', got {answer!r}")
+        return int(answer)
 
     async def verbosity(self) -> str:
         """What the server logs, one of gearmand's level names."""
-        return await self._value("verbose")
+        return await self._value(b"verbose")
 
-    async def _value(self, command: str) -> str:
-        async with self._turn:
-            line = await self._ask(command)
+    async def _value(self, command: bytes) -> str:
+        async with self._question(command):
+            line = await self._first_line(command)
         if line != "OK" and not line.startswith("OK "):
-            raise RemoteProtocolError(f"expected OK after {command!r}, got {line!r}")
+            raise RemoteProtocolError(f"expected OK after {_shown(command)}, got {line!r}")
         return line[3:]
 
-    async def _table(self, command: str) -> list[str]:
-        async with self._turn:
+    async def _table(self, command: bytes) -> list[str]:
+        async with self._question(command):
             lines = []
-            line = await self._ask(command)
+            line = await self._first_line(command)
             while line != ".":
                 lines.append(line)
                 line = await self._line()
             return lines
 
-    async def _ask(self, command: str) -> str:
-        try:
-            await self._stream.send_all(command.encode() + b"\n")
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            raise ServersUnavailable([f"{self._address}: {exc}"]) from exc
+    @asynccontextmanager
+    async def _question(self, command: bytes) -> AsyncIterator[None]:
+        """Send a command, for a block that reads the whole answer; where it does not, the connection ends."""
+        async with self._turn:
+            try:
+                await self._stream.send_all(command + b"\n")
+                yield
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                raise ServersUnavailable([f"{self._address}: {exc}"]) from exc
+            except (trio.Cancelled, RemoteProtocolError):
+                # What is still to come would be taken for the answer to the next question.
+                await trio.aclose_forcefully(self._stream)
+                raise
+
+    async def _first_line(self, command: bytes) -> str:
         line = await self._line()
-        if line.startswith("ERR "):
-            code, _, text = line[4:].partition(" ")
-            raise ServerError(code, text.replace("+", " "))
-        return line
+        if not line.startswith("ERR "):
+            return line
+        code, _, text = line[4:].partition(" ")
+        if code != code.upper():
+            # Some errors of gearmand have no code: "ERR function not found".
+            code, text = "ERR", line[4:]
+        raise ServerError(code, text.replace("+", " ") or f"the answer to {_shown(command)}")
 
     async def _line(self) -> str:
         buffer = self._buffer
         searched = 0
-        try:
-            while (end := buffer.find(b"\n", searched)) < 0:
-                searched = len(buffer)
-                if searched > _MAX_LINE_BYTES:
-                    raise RemoteProtocolError(f"{self._address} sent a line of over {_MAX_LINE_BYTES} bytes")
-                data = await self._stream.receive_some(_RECEIVE_BYTES)
-                if not data:
-                    raise ServersUnavailable([f"{self._address} closed the connection"])
-                buffer += data
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            raise ServersUnavailable([f"{self._address}: {exc}"]) from exc
-        except trio.Cancelled:
-            await trio.aclose_forcefully(self._stream)
-            raise
-        line = buffer[:end].rstrip(b"\r").decode("utf-8", "backslashreplace")
+        while (end := buffer.find(b"\n", searched)) < 0:
+            searched = len(buffer)
+            if searched > _MAX_LINE_BYTES:
+                raise RemoteProtocolError(f"{self._address} sent a line of over {_MAX_LINE_BYTES} bytes")
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+            if not data:
+                raise ServersUnavailable([f"{self._address} closed the connection"])
+            buffer += data
+        line = buffer[:end].removesuffix(b"\r").decode("utf-8", "backslashreplace")
         del buffer[: end + 1]
         return line
 
 
-def _word(value: str | bytes) -> str:
-    text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-    if not text or any(character.isspace() for character in text):
-        raise ServerError("INVALID_ARGUMENT", f"a name with blanks cannot be sent by the text protocol: {text!r}")
-    return text
+def _word(value: str | bytes) -> bytes:
+    word = value.encode("utf-8") if isinstance(value, str) else value
+    if not word or any(byte <= 32 or byte == 127 for byte in word):
+        raise ConfigError(
+            f"expected a word without blanks and control characters, as the text protocol needs it, got {value!r}"
+        )
+    return word
+
+
+def _shown(command: bytes) -> str:
+    return repr(command.decode("utf-8", "backslashreplace"))
 
 
 @asynccontextmanager
@@ -158,6 +182,9 @@ async def open_admin(
     try:
         stream = await dialer(connect, ssl_context)(address)
     except UNREACHABLE as exc:
-        raise ServersUnavailable([f"{address}: {exc}"]) from exc
+        # Trio says that all attempts failed; what failed is behind it.
+        cause = exc.__cause__
+        reasons = cause.exceptions if isinstance(cause, BaseExceptionGroup) else [cause or exc]
+        raise ServersUnavailable([f"{address}: {'; '.join(map(str, reasons))}"]) from exc
     async with stream:
         yield AdminClient(stream, address)

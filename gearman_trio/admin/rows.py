@@ -79,12 +79,12 @@ class ConnectionRow:
 
         The address may hold colons (IPv6), so it is the first colon that stands alone which ends the client ID.
         """
-        head, colon, functions = (line + " ").partition(" : ")
+        head, colon, functions = f"{line} ".partition(" : ")
         words = head.split(" ", 2)
         if not colon or len(words) != 3:
             raise RemoteProtocolError(f"expected a row 'FD ADDRESS ID : FUNCTIONS', got {line!r}")
         (number,) = _integers(line, words[:1])
-        return cls(number, words[1], words[2], tuple(functions.split()))
+        return cls(number, words[1], words[2], tuple(filter(None, functions.split(" "))))
 
 
 @attrs.frozen

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -10,9 +12,10 @@ import attrs
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..admin import AdminClient, ConnectionRow, FunctionRow, JobRow, PriorityRow, open_admin
-from .options import JsonOption, ServerOption
+from .options import FunctionArgument, JsonOption, ServerOption, whole_number
 from .running import run_async
 
 __all__ = ["app", "print_rows"]
@@ -20,10 +23,13 @@ __all__ = ["app", "print_rows"]
 T = TypeVar("T")
 _Row = FunctionRow | PriorityRow | ConnectionRow | JobRow
 
-app = typer.Typer(help="Look at a job server and steer it; any Gearman server understands these.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at a job server and steer it; any Gearman server understands these.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _HERE = "127.0.0.1:4730"
-_NameArgument = Annotated[str, typer.Argument(metavar="FUNCTION", help="The name of the function.")]
 
 
 def _ask(server: str, question: Callable[[AdminClient], Awaitable[T]]) -> T:
@@ -40,21 +46,29 @@ def print_rows(kind: type[_Row], rows: Sequence[_Row], *, as_json: bool) -> None
         typer.echo(json.dumps([attrs.asdict(row) for row in rows]))
         return
     console = Console()
-    if not console.is_terminal:
-        # A pipe has no width; cells must not be cut to fit one.
-        console.width = 10_000
     table = Table(box=None, pad_edge=False, header_style="bold")
     for field in attrs.fields(kind):
-        table.add_column(field.name.replace("_", " ").upper(), justify="right" if field.type == "int" else "left")
+        table.add_column(
+            field.name.replace("_", " ").upper(),
+            justify="right" if field.type == "int" else "left",
+            overflow="fold",
+        )
     for row in rows:
-        table.add_row(*(_cell(value) for value in attrs.astuple(row)))
-    console.print(table, markup=False, highlight=False)
+        # As Text, or else Rich would look for markup in names.
+        table.add_row(*(Text(_cell(value)) for value in attrs.astuple(row)))
+    if not console.is_terminal:
+        # A pipe has no width; cells must not be cut to fit one.
+        unbounded = console.options.update(width=sys.maxsize)
+        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    console.print(table)
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return " ".join(value) if isinstance(value, tuple) else str(value)
+    text = " ".join(value) if isinstance(value, tuple) else str(value)
+    # Names are a stranger's: they must not move the cursor, nor break the table.
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _print_value(name: str, value: str | int, *, as_json: bool) -> None:
@@ -98,32 +112,36 @@ def cancel_command(
     server: ServerOption = _HERE,
 ) -> None:
     """End a job: its clients hear that it failed, and a result still to come is dropped."""
-    _ask(server, lambda admin: admin.cancel(handle))
+    _ask(server, lambda admin: admin.cancel(os.fsencode(handle)))
 
 
 @app.command("maxqueue")
 def maxqueue_command(
-    function: _NameArgument,
+    function: FunctionArgument,
     sizes: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[SIZE | HIGH NORMAL LOW]", help="Most jobs; 0 or nothing for no limit."),
+        typer.Argument(
+            metavar="SIZE...",
+            help="Most jobs: one number, or three for high, normal and low priority; 0 or nothing for no limit.",
+            parser=whole_number(0),
+        ),
     ] = None,
     server: ServerOption = _HERE,
 ) -> None:
     """Limit how many jobs of a function there may be; more are refused with QUEUE_ERROR."""
-    _ask(server, lambda admin: admin.maxqueue(function, *(sizes or [])))
+    _ask(server, lambda admin: admin.maxqueue(os.fsencode(function), *(sizes or [])))
 
 
 @app.command("create-function")
-def create_function_command(function: _NameArgument, server: ServerOption = _HERE) -> None:
+def create_function_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
     """List a function although it has neither jobs nor workers yet."""
-    _ask(server, lambda admin: admin.create_function(function))
+    _ask(server, lambda admin: admin.create_function(os.fsencode(function)))
 
 
 @app.command("drop-function")
-def drop_function_command(function: _NameArgument, server: ServerOption = _HERE) -> None:
+def drop_function_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
     """Forget a function that has neither jobs nor workers."""
-    _ask(server, lambda admin: admin.drop_function(function))
+    _ask(server, lambda admin: admin.drop_function(os.fsencode(function)))
 
 
 @app.command("version")

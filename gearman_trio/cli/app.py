@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+import sys
 from importlib.metadata import version as package_version
 
 import trio
 import typer
 
 from . import admin, demo, jobs, serve, worker
+from .running import Exit, discard_output
 
 __all__ = ["app", "main"]
 
@@ -17,6 +19,9 @@ app = typer.Typer(
     help="A Gearman job server, and the tools around it: submit jobs, do jobs, look at what happens.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help and errors: boxes leave the long options of serve a column of a few words on 80 columns, and break an
+    # error message into lines.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve_command)
@@ -36,4 +41,10 @@ def version_command() -> None:
 
 def main() -> None:
     """The entry point of the console script."""
-    app()
+    try:
+        app()
+    except OSError as exc:
+        # What can be wrong with connections and files has been reported; left are those that the user's shell opened.
+        discard_output()
+        typer.echo(f"gearman-trio: cannot write the output: {exc.strerror or exc}", err=True)
+        sys.exit(Exit.JOB_FAILED)

@@ -35,7 +35,7 @@ def demo_command(
         try:
             files = find_files(folder)
         except NotADirectoryError as exc:
-            raise ConfigError(str(exc)) from exc
+            raise ConfigError(f"FOLDER: {exc}") from exc
     # One job fails on purpose, and files may be unreadable; their tracebacks would bury the progress bar.
     logging.getLogger("gearman_trio").setLevel(logging.CRITICAL)
     with _Bars(console) as bars:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
+import attrs
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..client import ForegroundJob, JobData, JobStatus, JobWarning, Priority, open_client
 from ..errors import ConfigError
-from .options import PriorityOption, ServerOption, UniqueOption
+from .options import FunctionArgument, PriorityOption, ServerOption, UniqueOption
 from .running import errors_reported, run_async
+from .screen import Screen
 
 __all__ = ["read_workload", "run_command", "submit_command"]
 
-_FunctionArgument = Annotated[str, typer.Argument(metavar="FUNCTION", help="The name of the function to call.")]
 _WorkloadArgument = Annotated[
     str | None,
-    typer.Argument(metavar="WORKLOAD", help="The workload as text; - or nothing reads standard input.", show_default=False),
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="The workload as text; - or nothing reads standard input, but nothing on a terminal is an empty one.",
+        show_default=False,
+    ),
 ]
 _FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="PATH", help="Take the workload from a file instead.")
@@ -28,8 +32,9 @@ _FileOption = Annotated[
 
 
 def run_command(
-    function: _FunctionArgument,
+    function: FunctionArgument,
     workload: _WorkloadArgument = None,
+    *,
     file: _FileOption = None,
     server: ServerOption = "127.0.0.1:4730",
     priority: PriorityOption = Priority.NORMAL,
@@ -41,13 +46,14 @@ def run_command(
     server refused the job.
     """
     with errors_reported():
-        data = read_workload(workload, file, sys.stdin.buffer)
-    run_async(_run, server, function, data, priority, unique)
+        data = read_workload(workload, file, _standard_input())
+    run_async(_run, server, _Job(function, data, priority, unique))
 
 
 def submit_command(
-    function: _FunctionArgument,
+    function: FunctionArgument,
     workload: _WorkloadArgument = None,
+    *,
     file: _FileOption = None,
     server: ServerOption = "127.0.0.1:4730",
     priority: PriorityOption = Priority.NORMAL,
@@ -58,15 +64,17 @@ def submit_command(
 ) -> None:
     """Leave a job with the job server to be done in the background, and print its handle."""
     with errors_reported():
-        data = read_workload(workload, file, sys.stdin.buffer)
-    typer.echo(run_async(_submit, server, function, data, priority, unique, run_at))
+        if run_at is not None and priority is not Priority.NORMAL:
+            raise ConfigError(f"--run-at: such a job has --priority normal, got {priority.value!r}")
+        data = read_workload(workload, file, _standard_input())
+    typer.echo(run_async(_submit, server, _Job(function, data, priority, unique), run_at))
 
 
-def read_workload(workload: str | None, file: Path | None, stdin: BinaryIO) -> bytes:
-    """The workload from the argument, a file, or standard input; empty where that is a terminal and ``-`` was not given.
+def read_workload(workload: str | None, file: Path | None, stdin: BinaryIO | None) -> bytes:
+    """The workload from the argument, a file, or standard input; a terminal is read only where ``-`` was given.
 
     Raises:
-        ConfigError: both an argument and a file were given, or the file cannot be read.
+        ConfigError: both an argument and a file were given, or the file cannot be read, or there is no standard input.
     """
     if file is not None:
         if workload is not None:
@@ -75,55 +83,60 @@ def read_workload(workload: str | None, file: Path | None, stdin: BinaryIO) -> b
             return file.read_bytes()
         except OSError as exc:
             raise ConfigError(f"--file: {str(file)!r} cannot be read: {exc.strerror}") from exc
-    if workload == "-" or (workload is None and not stdin.isatty()):
-        return stdin.read()
-    return (workload or "").encode("utf-8", "surrogateescape")
+    if workload is not None and workload != "-":
+        return os.fsencode(workload)
+    if stdin is None:
+        raise ConfigError("standard input is closed; give the workload as an argument or with --file")
+    return b"" if workload is None and stdin.isatty() else stdin.read()
 
 
-async def _run(server: str, function: str, workload: bytes, priority: Priority, unique: str | None) -> None:
+def _standard_input() -> BinaryIO | None:
+    # A shell that closes it leaves None there.
+    return None if sys.stdin is None else sys.stdin.buffer
+
+
+@attrs.frozen
+class _Job:
+    """A job as the command line says it: text, by which any bytes of the command line are kept."""
+
+    function: str
+    workload: bytes = attrs.field(repr=False)
+    priority: Priority
+    unique: str | None
+
+    @property
+    def function_bytes(self) -> bytes:
+        return os.fsencode(self.function)
+
+    @property
+    def unique_bytes(self) -> bytes | None:
+        return None if self.unique is None else os.fsencode(self.unique)
+
+
+async def _run(server: str, job: _Job) -> None:
     async with (
         open_client(server) as client,
-        client.stream(function, workload, priority=priority, unique=unique) as job,
+        client.stream(job.function_bytes, job.workload, priority=job.priority, unique=job.unique_bytes) as running,
     ):
-        await _show(job, function)
+        await _show(running, job)
 
 
-async def _show(job: ForegroundJob, function: str) -> None:
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-    )
-    with bar:
-        task = None
-        async for event in job:
+async def _show(running: ForegroundJob, job: _Job) -> None:
+    with Screen(job.function_bytes) as screen:
+        async for event in running:
             match event:
                 case JobData(data):
-                    _write(data)
+                    screen.data(data)
                 case JobWarning(data):
-                    console.print(data.decode("utf-8", "backslashreplace"), markup=False, highlight=False)
+                    screen.warning(data)
                 case JobStatus(numerator, denominator):
-                    if task is None:
-                        task = bar.add_task(function, total=None)
-                    bar.update(task, completed=numerator, total=denominator or None)
-        _write(await job.result())
+                    screen.status(numerator, denominator)
+        screen.data(await running.result())
 
 
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-async def _submit(
-    server: str, function: str, workload: bytes, priority: Priority, unique: str | None, run_at: float | None
-) -> str:
+async def _submit(server: str, job: _Job, run_at: float | None) -> str:
     async with open_client(server) as client:
-        handle = await client.submit(function, workload, priority=priority, unique=unique, run_at=run_at)
+        handle = await client.submit(
+            job.function_bytes, job.workload, priority=job.priority, unique=job.unique_bytes, run_at=run_at
+        )
     return handle.decode("utf-8", "backslashreplace")

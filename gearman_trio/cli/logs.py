@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import ConfigError
 
-__all__ = ["LEVELS", "NOTICE", "set_up_logging"]
+__all__ = ["LEVELS", "NOTICE", "level_number", "set_up_logging"]
 
 #: Between INFO (a line for every connection) and WARNING: what an operator wants to see of a healthy server.
 NOTICE: Final = 25
@@ -26,15 +26,25 @@ LEVELS: Final = {
 }
 
 
+def level_number(level: str) -> int:
+    """The number that `logging` has for one of gearmand's names, in capitals or not.
+
+    Raises:
+        ConfigError: there is no such name.
+    """
+    number = LEVELS.get(level.upper())
+    if number is None:
+        raise ConfigError(f"expected one of {', '.join(LEVELS)}, got {level!r}")
+    return number
+
+
 def set_up_logging(level: str, destination: str) -> None:
     """Send log lines of `level` and above to a file, which may be moved away under it, or to stderr, or nowhere.
 
     Raises:
         ConfigError: the level has no such name, or the file cannot be opened.
     """
-    number = LEVELS.get(level.upper())
-    if number is None:
-        raise ConfigError(f"--verbose: expected one of {', '.join(LEVELS)}, got {level!r}")
+    number = level_number(level)
     handler: logging.Handler
     if destination == "stderr":
         handler = logging.StreamHandler()

@@ -1,18 +1,125 @@
-"""Options that several subcommands share, spelled once."""
+"""Options that several subcommands share, spelled once, with checks that tell the value and what is allowed."""
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from ..client import Priority
+from ..errors import ConfigError
+from ..names import client_id, function_name, unique_id
+from ..transport import parse_address
+from .logs import level_number
 
-__all__ = ["JsonOption", "LogFileOption", "PriorityOption", "ServerOption", "UniqueOption", "VerboseOption"]
+__all__ = [
+    "ClientIdOption",
+    "FunctionArgument",
+    "JsonOption",
+    "LogFileOption",
+    "PriorityOption",
+    "ServerOption",
+    "ServersOption",
+    "UniqueOption",
+    "VerboseOption",
+    "checked",
+    "seconds",
+    "server_address",
+    "whole_number",
+]
 
+_Value = str | list[str] | None
+
+
+def checked(check: Callable[[str], object]) -> Callable[[_Value], _Value]:
+    """A callback that turns the `ConfigError` of `check` into a usage error, which names the option."""
+
+    def callback(value: _Value) -> _Value:
+        for text in value if isinstance(value, list) else [value]:
+            try:
+                if text is not None:
+                    check(text)
+            except ConfigError as exc:
+                raise typer.BadParameter(str(exc)) from exc
+        return value
+
+    return callback
+
+
+def whole_number(least: int, most: float = math.inf) -> Callable[[str | int], int]:
+    """A parser of whole numbers within limits. Typer's own limits do not tell the value that broke them."""
+    allowed = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+
+    def parse(value: str | int) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise typer.BadParameter(f"expected a whole number {allowed}, got {value!r}")
+        return number
+
+    return parse
+
+
+def seconds(value: str | float) -> float:
+    """A parser of a number of seconds, which may be ``inf``."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not number >= 0:
+        raise typer.BadParameter(f"expected a number of seconds of at least 0, got {value!r}")
+    return number
+
+
+def server_address(text: str) -> None:
+    """Check that an address can be looked up.
+
+    Raises:
+        ConfigError: it cannot; the message names it.
+    """
+    host = parse_address(text).host
+    try:
+        # What the resolver does first, where this error would come out as it is.
+        host.encode("idna")
+    except UnicodeError as exc:
+        raise ConfigError(f"address {text!r}: {host!r} cannot be the name of a host") from exc
+
+
+FunctionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FUNCTION",
+        help="The name of the function.",
+        callback=checked(lambda text: function_name(os.fsencode(text))),
+    ),
+]
 ServerOption = Annotated[
     str,
-    typer.Option("--server", "-s", metavar="HOST:PORT", envvar="GEARMAN_SERVER", help="The job server."),
+    typer.Option(
+        "--server",
+        "-s",
+        metavar="HOST:PORT",
+        envvar="GEARMAN_SERVER",
+        help="The job server.",
+        callback=checked(server_address),
+    ),
+]
+ServersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        "-s",
+        metavar="HOST:PORT",
+        envvar="GEARMAN_SERVER",
+        help="A job server; may be repeated.",
+        show_default="127.0.0.1:4730",
+        callback=checked(server_address),
+    ),
 ]
 PriorityOption = Annotated[Priority, typer.Option("--priority", help="Which queue the job waits in.")]
 UniqueOption = Annotated[
@@ -22,6 +129,17 @@ UniqueOption = Annotated[
         "-u",
         metavar="ID",
         help="Jobs of one function with the same unique ID run once; - takes the workload for the ID.",
+        callback=checked(lambda text: unique_id(os.fsencode(text))),
+    ),
+]
+ClientIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--client-id",
+        metavar="ID",
+        help="How the servers' tables call it.",
+        show_default="gearman_trio-HOST-PID",
+        callback=checked(lambda text: client_id(os.fsencode(text))),
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -31,6 +149,7 @@ VerboseOption = Annotated[
         "--verbose",
         metavar="LEVEL",
         help="What is logged: FATAL, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG.",
+        callback=checked(level_number),
     ),
 ]
 LogFileOption = Annotated[

@@ -1,4 +1,4 @@
-"""Between Typer and Trio: run an async function, and turn this package's errors into a line on stderr and an exit code."""
+"""Between Typer and Trio: run async functions; errors become a line on stderr with an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from ..errors import ConfigError, GearmanError, JobError, ServersUnavailable
 
-__all__ = ["Exit", "errors_reported", "fail", "run_async", "stop_on_signals"]
+__all__ = ["Exit", "discard_output", "errors_reported", "fail", "run_async", "stop_on_signals"]
 
 T = TypeVar("T")
 
@@ -56,14 +56,19 @@ def errors_reported() -> Iterator[None]:
             if isinstance(error, kind):
                 fail(code, str(error))
         if isinstance(error, BrokenPipeError):
-            # Whoever read our output has seen enough (| head); the interpreter must not try to flush it again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read our output has seen enough (| head).
+            discard_output()
             raise typer.Exit(141) from None
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(130) from None
-        if isinstance(error, typer.Exit):
+        if isinstance(error, typer.Exit | OSError):
             raise error from None
         raise
+
+
+def discard_output() -> None:
+    """Let what is left to be written go nowhere: the interpreter would try once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sole_error(exc: BaseException) -> BaseException:
@@ -79,10 +84,21 @@ def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
         return trio.run(function, *args)
 
 
-async def stop_on_signals(drain: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    """On the first SIGTERM or SIGINT let `drain` end things gracefully; on the second cancel `scope`."""
+async def stop_on_signals(
+    drain: Callable[[], Awaitable[None]],
+    scope: trio.CancelScope,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """On the first SIGTERM or SIGINT let `drain` end things gracefully; on the second cancel `scope`.
+
+    Args:
+        drain: ends things gracefully; runs as a task.
+        scope: what is cancelled.
+        task_status: for ``nursery.start``: started when signals no longer end the process by themselves.
+    """
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
             async for number in signals:
                 name = signal.Signals(number).name
                 typer.echo(f"gearman-trio: {name}: finishing what runs; once more to stop at once", err=True)

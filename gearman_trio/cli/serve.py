@@ -20,7 +20,7 @@ from ..protocol import MAX_PACKET_BYTES
 from ..server import Server, ServerOptions, default_handle_prefix, serve
 from ..transport import DEFAULT_PORT, parse_address
 from .logs import NOTICE, set_up_logging
-from .options import LogFileOption, VerboseOption
+from .options import LogFileOption, VerboseOption, checked, seconds, server_address, whole_number
 from .running import Exit, errors_reported, fail, run_async, stop_on_signals
 
 __all__ = ["serve_command"]
@@ -57,65 +57,105 @@ class _Command:
     drain_timeout: float
 
 
+_Port = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT",
+        parser=whole_number(0, 65535),
+        envvar="GEARMAND_PORT",
+        help="TCP port, where --listen does not say; 0 for a free one.",
+    ),
+]
+_Listen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--listen",
+        "-L",
+        metavar="HOST[:PORT]",
+        help="Address to listen on; may be repeated. Without it: all addresses of this machine.",
+        callback=checked(server_address),
+    ),
+]
+_JobRetries = Annotated[
+    int,
+    typer.Option(
+        "--job-retries",
+        "-j",
+        metavar="N",
+        parser=whole_number(-1, 255),
+        help="How often a job is tried when its workers get lost: -1 for ever, 0 and 1 once.",
+    ),
+]
+_RoundRobin = Annotated[
+    bool,
+    typer.Option(
+        "--round-robin/--no-round-robin",
+        "-R",
+        help="Whether a worker's functions take turns; else the one it registered last goes first (1.1).",
+    ),
+]
+_PriorityScope = Annotated[
+    PriorityScope,
+    typer.Option(help="Whether priorities hold over all functions of a worker, or within each (1.1)."),
+]
+_WorkerWakeup = Annotated[
+    int,
+    typer.Option(
+        "--worker-wakeup",
+        "-w",
+        metavar="N",
+        parser=whole_number(0),
+        help="Sleeping workers woken for each job; 0 for all.",
+    ),
+]
+_TimeoutAction = Annotated[
+    TimeoutAction, typer.Option(help="What becomes of a job that takes longer than its worker allowed.")
+]
+_MaxPacket = Annotated[
+    int,
+    typer.Option(metavar="BYTES", parser=whole_number(1, MAX_PACKET_BYTES), help="The largest packet that is taken."),
+]
+_Exceptions = Annotated[bool, typer.Option("--exceptions", help="Send exceptions to every client, asked for or not.")]
+_JobHandlePrefix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="What job handles begin with.",
+        show_default="H:<host name>",
+        callback=checked(lambda text: ServerOptions(handle_prefix=text)),
+    ),
+]
+_Backlog = Annotated[
+    int | None,
+    typer.Option("--backlog", "-b", metavar="N", parser=whole_number(1), help="Backlog of listen(2)."),
+]
+_DrainTimeout = Annotated[
+    float, typer.Option(metavar="SECONDS", parser=seconds, help="How long SIGTERM lets running jobs go on.")
+]
+_PidFile = Annotated[
+    Path | None, typer.Option("--pid-file", "-P", metavar="FILE", help="Holds the process ID while it runs.")
+]
+
+
 def serve_command(
-    port: Annotated[
-        int, typer.Option("--port", "-p", min=0, max=65535, envvar="GEARMAND_PORT", help="TCP port; 0 for a free one.")
-    ] = DEFAULT_PORT,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--listen",
-            "-L",
-            metavar="HOST[:PORT]",
-            help="Address to listen on; may be repeated. Without it: all addresses of this machine.",
-        ),
-    ] = None,
-    job_retries: Annotated[
-        int,
-        typer.Option(
-            "--job-retries",
-            "-j",
-            min=-1,
-            max=255,
-            help="How often a job is tried when its workers get lost: -1 for ever, 0 and 1 once.",
-        ),
-    ] = -1,
-    round_robin: Annotated[
-        bool,
-        typer.Option(
-            "--round-robin/--no-round-robin",
-            "-R",
-            help="Whether a worker's functions take turns; else the one it registered last goes first (1.1).",
-        ),
-    ] = True,
-    priority_scope: Annotated[
-        PriorityScope,
-        typer.Option(help="Whether priorities hold over all functions of a worker, or within each (1.1)."),
-    ] = PriorityScope.GLOBAL,
-    worker_wakeup: Annotated[
-        int, typer.Option("--worker-wakeup", "-w", min=0, help="Sleeping workers woken for each job; 0 for all.")
-    ] = 1,
-    timeout_action: Annotated[
-        TimeoutAction, typer.Option(help="What becomes of a job that takes longer than its worker allowed.")
-    ] = TimeoutAction.FAIL,
-    max_packet: Annotated[
-        int, typer.Option(min=1, max=MAX_PACKET_BYTES, metavar="BYTES", help="The largest packet that is taken.")
-    ] = MAX_PACKET_BYTES,
-    exceptions: Annotated[
-        bool, typer.Option("--exceptions", help="Send exceptions to every client, asked for or not.")
-    ] = False,
-    job_handle_prefix: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What job handles begin with.", show_default="H:<host name>")
-    ] = None,
-    backlog: Annotated[int | None, typer.Option("--backlog", "-b", min=1, help="Backlog of listen(2).")] = None,
-    drain_timeout: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long SIGTERM lets running jobs go on.")
-    ] = _DRAIN_SECONDS,
+    *,
+    port: _Port = DEFAULT_PORT,
+    listen: _Listen = None,
+    job_retries: _JobRetries = -1,
+    round_robin: _RoundRobin = True,
+    priority_scope: _PriorityScope = PriorityScope.GLOBAL,
+    worker_wakeup: _WorkerWakeup = 1,
+    timeout_action: _TimeoutAction = TimeoutAction.FAIL,
+    max_packet: _MaxPacket = MAX_PACKET_BYTES,
+    exceptions: _Exceptions = False,
+    job_handle_prefix: _JobHandlePrefix = None,
+    backlog: _Backlog = None,
+    drain_timeout: _DrainTimeout = _DRAIN_SECONDS,
     verbose: VerboseOption = "NOTICE",
     log_file: LogFileOption = "stderr",
-    pid_file: Annotated[
-        Path | None, typer.Option("--pid-file", "-P", metavar="FILE", help="Holds the process ID while it runs.")
-    ] = None,
+    pid_file: _PidFile = None,
 ) -> None:
     """Run a job server until SIGTERM or Ctrl-C, which lets running jobs finish; a second one stops at once."""
     with errors_reported():
@@ -146,10 +186,10 @@ async def _serve(command: _Command) -> None:
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(partial(serve, listeners=listeners, options=command.options))
         with _pid_file(command.pid_file):
+            drain = partial(server.drain, command.drain_timeout)
+            # Before anyone is told that it is ready: who starts it may stop it at once.
+            await nursery.start(stop_on_signals, drain, nursery.cancel_scope)
             logger.log(NOTICE, "ready: listening on %s", ", ".join(map(str, server.addresses)))
-            nursery.start_soon(
-                stop_on_signals, partial(server.drain, command.drain_timeout), nursery.cancel_scope
-            )
             await server.wait_ended()
         nursery.cancel_scope.cancel(reason="the server has ended")
     logger.log(NOTICE, "stopped")

@@ -14,7 +14,7 @@ import typer
 from ..errors import ConfigError
 from ..worker import Abilities, Worker, run_worker
 from .logs import NOTICE, set_up_logging
-from .options import LogFileOption, VerboseOption
+from .options import ClientIdOption, LogFileOption, ServersOption, VerboseOption, whole_number
 from .running import errors_reported, run_async, stop_on_signals
 
 __all__ = ["load_abilities", "worker_command"]
@@ -36,17 +36,12 @@ def worker_command(
     target: Annotated[
         str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
     ],
-    server: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--server", "-s", metavar="HOST:PORT", envvar="GEARMAN_SERVER", help="A job server; may be repeated."
-        ),
-    ] = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Jobs that may run at once.")] = 1,
-    client_id: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="How the servers' tables call it.", show_default="gearman_trio-HOST-PID"),
-    ] = None,
+    server: ServersOption = None,
+    concurrency: Annotated[
+        int,
+        typer.Option("--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once."),
+    ] = 1,
+    client_id: ClientIdOption = None,
     verbose: VerboseOption = "NOTICE",
     log_file: LogFileOption = "stderr",
 ) -> None:
@@ -66,10 +61,10 @@ def load_abilities(target: str) -> Abilities:
     """Import ``package.module:object``, from the current folder too.
 
     Raises:
-        ConfigError: the target is not of that form, or is not found, or is no `Abilities`.
+        ConfigError: the target is not of that form, or is not found, or is no `Abilities`, or is empty.
     """
     module_name, colon, name = target.partition(":")
-    if not colon or not module_name or not name:
+    if not colon or not all([*module_name.split("."), *name.split(".")]):
         raise ConfigError(f"expected MODULE:OBJECT, for example jobs:abilities, got {target!r}")
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -79,7 +74,8 @@ def load_abilities(target: str) -> Abilities:
         # A module that the user's own module lacks is the user's to see, with its traceback.
         if exc.name is None or not (module_name == exc.name or module_name.startswith(exc.name + ".")):
             raise
-        raise ConfigError(f"module {module_name!r} is not found; is this the right folder?") from exc
+        hint = "write it without .py" if module_name.endswith(".py") else "is this the right folder?"
+        raise ConfigError(f"module {module_name!r} is not found; {hint}") from exc
     found: object = module
     for part in name.split("."):
         if not hasattr(found, part):
@@ -87,6 +83,8 @@ def load_abilities(target: str) -> Abilities:
         found = getattr(found, part)
     if not isinstance(found, Abilities):
         raise ConfigError(f"{target} is a {type(found).__name__}; expected gearman_trio.Abilities")
+    if not found:
+        raise ConfigError(f"{target} holds no functions; add one with @{name}.function")
     return found
 
 

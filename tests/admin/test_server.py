@@ -1,0 +1,151 @@
+"""The administrative client with our job server, over memory streams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+import pytest
+import trio
+from trio.testing import memory_stream_pair
+
+from gearman_trio import (
+    Abilities,
+    Address,
+    AdminClient,
+    Client,
+    JobFailed,
+    Server,
+    ServerError,
+    ServersUnavailable,
+    open_admin,
+    open_server,
+    open_worker,
+)
+from gearman_trio.admin import FunctionRow, JobRow, PriorityRow
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with open_server(listeners=[], drain_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+async def admin(server: Server, nursery: trio.Nursery) -> AsyncIterator[AdminClient]:
+    async with open_admin(connect=lambda address: connect(server, nursery)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[Client]:
+    async with server.open_client() as opened:
+        yield opened
+
+
+async def connect(server: Server, nursery: trio.Nursery) -> trio.abc.Stream:
+    ours, theirs = memory_stream_pair()
+    nursery.start_soon(server.handle_stream, theirs)
+    await trio.lowlevel.checkpoint()
+    return ours
+
+
+async def test_new_server_has_nothing_but_us(admin: AdminClient) -> None:
+    assert [] == await admin.status()
+    assert [] == await admin.priority_status()
+    assert [] == await admin.jobs()
+    assert [] == await admin.unique_jobs()
+    (ourselves,) = await admin.workers()
+    assert ("-", ()) == (ourselves.client_id, ourselves.functions)
+
+
+async def test_queued_jobs(admin: AdminClient, client: Client) -> None:
+    submitted = [
+        await client.submit("a", unique="x y", priority="high"),
+        await client.submit("a", priority="low"),
+        await client.submit(b"b\tc", unique=".x"),
+    ]
+    handles = [handle.decode() for handle in submitted]
+
+    assert [FunctionRow("a", 2, 0, 0), FunctionRow("b\\x09c", 1, 0, 0)] == await admin.status()
+    assert [PriorityRow("a", 1, 0, 1, 0), PriorityRow("b\\x09c", 0, 1, 0, 0)] == await admin.priority_status()
+    assert [JobRow(handle, 0, False, False) for handle in handles] == await admin.jobs()
+    assert ["x y", "", ".x"] == await admin.unique_jobs()
+
+
+async def test_worker_and_its_running_job(
+    admin: AdminClient, server: Server, client: Client, nursery: trio.Nursery
+) -> None:
+    abilities, running = Abilities(), trio.Event()
+
+    @abilities.function(name="wait")
+    async def wait() -> None:
+        running.set()
+        await trio.sleep_forever()
+
+    async def dial(address: Address) -> trio.abc.Stream:
+        return await connect(server, nursery)
+
+    with trio.CancelScope() as scope:
+        async with open_worker(abilities, client_id="me", connect=dial):
+            await client.submit("wait")
+            await running.wait()
+            assert [FunctionRow("wait", 1, 1, 1)] == await admin.status()
+            assert ("me", ("wait",)) in [(row.client_id, row.functions) for row in await admin.workers()]
+            scope.cancel()
+
+
+async def test_cancel_fails_the_job_once(admin: AdminClient, client: Client) -> None:
+    async with client.stream("a") as job:
+        assert job.handle is not None
+        await admin.cancel(job.handle)
+        with pytest.raises(JobFailed):
+            await job.result()
+        with pytest.raises(ServerError) as caught:
+            await admin.cancel(job.handle)
+
+    assert "UNKNOWN_JOB" == caught.value.code
+
+
+async def test_functions_come_and_go(admin: AdminClient, client: Client) -> None:
+    await admin.create_function("a")
+    await admin.create_function(b"\xff")
+    listed = await admin.status()
+    await client.submit("a")
+    with pytest.raises(ServerError) as in_use:
+        await admin.drop_function("a")
+    await admin.drop_function(b"\xff")
+    with pytest.raises(ServerError) as unknown:
+        await admin.drop_function(b"\xff")
+
+    assert ["a", "\\xff"] == [row.function for row in listed]
+    assert ["a"] == [row.function for row in await admin.status()]
+    assert "there are still connected workers or executing clients" == in_use.value.text
+    assert ("ERR", "function not found") == (unknown.value.code, unknown.value.text)
+
+
+async def test_maxqueue_refuses_more_jobs(admin: AdminClient, client: Client) -> None:
+    await admin.maxqueue("a", 1)
+    await client.submit("a")
+    with pytest.raises(ServerError) as caught:
+        await client.submit("a")
+    await admin.maxqueue("a")
+    await client.submit("a")
+
+    assert "QUEUE_ERROR" == caught.value.code
+    assert [FunctionRow("a", 2, 0, 0)] == await admin.status()
+
+
+async def test_values(admin: AdminClient) -> None:
+    assert version("gearman-trio") == await admin.version()
+    assert os.getpid() == await admin.process_id()
+    assert "ERROR" == await admin.verbosity()
+
+
+async def test_server_that_drains_ends_the_connection(admin: AdminClient, server: Server) -> None:
+    assert [] == await admin.status()
+    await server.drain(0)
+
+    with pytest.raises(ServersUnavailable):
+        await admin.status()

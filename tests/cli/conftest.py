@@ -1,0 +1,48 @@
+"""A job server with a worker for the commands, and a clean logger after each of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from gearman_trio import Server, Worker, open_server, open_worker
+
+from .jobs import abilities
+
+
+@pytest.fixture(autouse=True)
+def _logger_as_before() -> Iterator[None]:
+    """The commands set up logging for their process, which in tests is that of all other tests."""
+    logger = logging.getLogger("gearman_trio")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    for handler in logger.handlers:
+        if handler not in before[0]:
+            handler.close()
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands read from the environment does not depend on who runs the tests."""
+    for name in ("GEARMAN_SERVER", "GEARMAND_PORT", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """A job server in this process, which the commands find by the environment."""
+    async with open_server(port=0, drain_seconds=0) as running:
+        monkeypatch.setenv("GEARMAN_SERVER", str(running.addresses[0]))
+        yield running
+
+
+@pytest.fixture
+async def worker(server: Server) -> AsyncIterator[Worker]:
+    """A worker of that server with the functions of `jobs`; tests must name it as an argument."""
+    async with open_worker(abilities, server.url, client_id="test-worker") as running:
+        yield running

@@ -1,0 +1,136 @@
+"""``gearman-trio worker``: finding the abilities, and signals."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from gearman_trio import ConfigError, open_client, open_server
+from gearman_trio.cli.worker import load_abilities
+
+from .commands import PATIENCE, Command, open_command
+
+HERE = "tests.cli.jobs"
+
+
+def open_worker_command(*arguments: str) -> Any:
+    return open_command("worker", f"{HERE}:abilities", *arguments)
+
+
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of the user's own, which is where modules are looked for first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+
+
+def write(name: str, text: str) -> None:
+    Path(name).write_text(f"from gearman_trio import Abilities\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "names"), [("one:abilities", [b"f"]), ("one:Holder.abilities", [b"f"]), ("two.inner:a", [b"g"])]
+)
+def test_abilities_are_found(target: str, names: list[bytes]) -> None:
+    make = "@{0}.function(name='{1}')\nasync def function(): ..."
+    write("one.py", f"abilities = Abilities()\n{make.format('abilities', 'f')}\nclass Holder: abilities = abilities")
+    Path("two").mkdir()
+    write("two/inner.py", f"a = Abilities()\n{make.format('a', 'g')}")
+
+    assert names == [ability.name for ability in load_abilities(target)]
+
+
+@pytest.mark.parametrize("target", ["", "module", "module:", ":object", "a..b:c", ".a:b", "a:b.", "a:.b", "a:b..c"])
+def test_target_of_another_form_is_refused(target: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_abilities(target)
+
+    assert f"expected MODULE:OBJECT, for example jobs:abilities, got {target!r}" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("absent:abilities", "module 'absent' is not found; is this the right folder?"),
+        ("absent.inner:abilities", "module 'absent.inner' is not found; is this the right folder?"),
+        ("os/path:abilities", "module 'os/path' is not found; is this the right folder?"),
+        ("three.py:abilities", "module 'three.py' is not found; write it without .py"),
+        ("three:abilites", "module 'three' has no 'abilites'"),
+        ("three:text.abilities", "module 'three' has no 'text.abilities'"),
+        ("three:text", "three:text is a str; expected gearman_trio.Abilities"),
+        ("three:Abilities", "three:Abilities is a type; expected gearman_trio.Abilities"),
+        ("three:empty", "three:empty holds no functions; add one with @empty.function"),
+    ],
+)
+def test_target_that_is_not_there_is_told_with_a_way_out(target: str, message: str) -> None:
+    write("three.py", "empty, text = Abilities(), ''")
+
+    with pytest.raises(ConfigError) as caught:
+        load_abilities(target)
+
+    assert message == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("import absent_too", "absent_too"), ("1 / 0", "division by zero"), ("+", "invalid syntax")]
+)
+def test_error_in_the_users_own_module_is_shown_as_it_is(text: str, error: str) -> None:
+    write("broken.py", text)
+
+    with pytest.raises((ModuleNotFoundError, ZeroDivisionError, SyntaxError), match=error):
+        load_abilities("broken:abilities")
+
+
+@pytest.mark.slow
+async def test_sigterm_lets_the_running_job_finish() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    results: list[bytes] = []
+    async with (
+        listener,
+        open_server(port=0) as server,
+        open_client(server.url) as client,
+        open_worker_command("--server", server.url, "--client-id", "mine", "-c", "2") as worker,
+        trio.open_nursery() as nursery,
+    ):
+        await worker.stderr.wait_for(b"gearman_trio.cli.worker: ready\n")
+        assert {b"reverse", b"boom", b"talk", b"hold"} == {row.name for row in server.statistics().functions}
+        assert [b"mine"] == [peer.client_id for peer in server.statistics().peers if peer.abilities]
+
+        async def run() -> None:
+            results.append(await client.run("hold", b"%d" % listener.socket.getsockname()[1]))
+
+        nursery.start_soon(run)
+        with trio.fail_after(PATIENCE):
+            async with await listener.accept() as job:
+                worker.send_signal(signal.SIGTERM)
+                await worker.stderr.wait_for(b"SIGTERM: finishing what runs; once more to stop at once\n")
+                await job.send_all(b"x")
+                assert 0 == await worker.wait_ended()
+
+    assert [b"x"] == results
+    check_quiet_end(worker)
+
+
+@pytest.mark.slow
+async def test_sigterm_ends_a_worker_that_reaches_no_server() -> None:
+    """Neither one that never did, nor one whose server has gone, waits for a server to come."""
+    async with open_server(port=0) as server:
+        url = server.url
+        async with open_worker_command("--server", url) as orphan:
+            await orphan.stderr.wait_for(b"worker: ready\n")
+            await server.drain(0)
+            async with open_worker_command("--server", url) as lonely:
+                for worker in (orphan, lonely):
+                    await worker.stderr.wait_for(b"WARNING")
+                    worker.send_signal(signal.SIGTERM)
+                    assert 0 == await worker.wait_ended()
+                    check_quiet_end(worker)
+
+
+def check_quiet_end(worker: Command) -> None:
+    assert worker.stderr.text.endswith(" NOTICE gearman_trio.cli.worker: stopped\n")
+    assert "Traceback" not in worker.stderr.text
