@@ -1,7 +1,7 @@
 """The administrative text protocol, with the replies of gearmand 2.0 text.cc byte for byte.
 
-Actions are answered with ``OK`` and CR LF, values with ``OK <value>`` and LF, tables with rows that end in LF and a line
-with a single dot.  Where gearmand has a defect, ours differs: see `docs/reference/compatibility.md`.
+Actions are answered with ``OK`` and CR LF, values with ``OK <value>`` and LF, tables with rows that end in LF and a
+line with a single dot.  Where gearmand has a defect, ours differs: see `docs/reference/compatibility.md`.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ class Admin:
         elif len(sizes) == 2:
             sizes.append(0)
         name = words[1]
-        # Unlike in gearmand, a limit may be set before the function is first used.
-        if name in self._registry.functions or any(sizes):
+        # Unlike in gearmand, a limit may be set before the function is first used; not where that cannot happen.
+        if name in self._registry.functions or (any(sizes) and len(name) <= self._policy.max_function_bytes):
             self._registry.function(name).limits = (sizes[0], sizes[1], sizes[2])
         return _OK
 

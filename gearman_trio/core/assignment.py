@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..protocol.codec import wrong_count
-from ..protocol.table import PACKETS, PacketType
+from ..protocol.table import PacketType
 from .function import Function
 from .job import HIGH, NO_PRIORITY, Job
 from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
-from .replies import NO_JOB, send_assignment, send_error
+from .replies import NO_JOB, read_fields, send_assignment, send_error
 from .waking import Waking
 
 __all__ = ["Assignments"]
@@ -33,10 +32,8 @@ class Assignments:
 
     def can_do(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """CAN_DO and CAN_DO_TIMEOUT; saying it twice changes the time limit and nothing else."""
-        fields = body.removesuffix(b"\0").split(b"\0")
-        spec = PACKETS[kind]
-        if len(fields) != len(spec.fields):
-            send_error(worker, "INVALID_PACKET", wrong_count(spec, len(fields)))
+        fields = read_fields(worker, kind, body)
+        if fields is None:
             return
         timeout = 0.0
         if kind == PacketType.CAN_DO_TIMEOUT:
@@ -66,7 +63,10 @@ class Assignments:
 
     def cant_do(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """CANT_DO: running jobs go on, unlike in gearmand, which runs them a second time elsewhere."""
-        function = self._registry.functions.get(body.removesuffix(b"\0"))
+        fields = read_fields(worker, kind, body)
+        if fields is None:
+            return
+        function = self._registry.functions.get(fields[0])
         if function is not None and worker in function.workers:
             self._waking.ability_removed(worker, function, now)
             index = worker.abilities.index(function)
@@ -78,15 +78,14 @@ class Assignments:
 
     def reset_abilities(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """RESET_ABILITIES: as CANT_DO for every ability."""
-        self._waking.arise(worker)
-        for function in worker.abilities:
-            self._forget_ability(worker, function)
-        worker.abilities = []
-        worker.cursor = 0
-        self._waking.settle(worker, now)
+        if body and read_fields(worker, kind, body) is None:
+            return
+        self._drop_abilities(worker, now)
 
     def grab(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """GRAB_JOB, GRAB_JOB_UNIQ and GRAB_JOB_ALL: a job, or NO_JOB."""
+        if body and read_fields(worker, kind, body) is None:
+            return
         self._waking.arise(worker)
         function = self._choose(worker)
         if function is None:
@@ -100,12 +99,14 @@ class Assignments:
 
     def pre_sleep(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """PRE_SLEEP."""
+        if body and read_fields(worker, kind, body) is None:
+            return
         self._waking.sleep(worker, now)
 
     def worker_gone(self, worker: Peer, now: float) -> None:
         """A connection has ended: its abilities go, and its jobs are queued again or, out of attempts, fail."""
-        if worker.abilities or worker.woken_for is not None:
-            self.reset_abilities(worker, 0, b"", now)
+        if worker.abilities:
+            self._drop_abilities(worker, now)
         for job in list(worker.running):
             self._lose(job, now)
 
@@ -165,6 +166,14 @@ class Assignments:
                 if not self._policy.global_priority:
                     break
         return best
+
+    def _drop_abilities(self, worker: Peer, now: float) -> None:
+        """All at once. A worker that sleeps goes on sleeping: it waits for NOOP, whatever it will say it can do."""
+        for function in worker.abilities:
+            self._waking.ability_removed(worker, function, now)
+            self._forget_ability(worker, function)
+        worker.abilities = []
+        worker.cursor = 0
 
     def _forget_ability(self, worker: Peer, function: Function) -> None:
         del function.workers[worker]

@@ -52,6 +52,9 @@ class Deadlines:
     def cancel(self, timer: Timer) -> None:
         """Keep a timer that was added, and has not come out, from ever coming out."""
         timer.cancelled = True
+        # It may stay in the heap for long; the job's workload must not.
+        timer.job = None
+        timer.peer = None
         self._cancelled += 1
         if self._cancelled > _MIN_CANCELLED and self._cancelled * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if not entry[2].cancelled]
@@ -68,6 +71,7 @@ class Deadlines:
 
     def pop_due(self, now: float) -> Timer | None:
         """Take the first timer if it is due."""
-        if self.next_time() > now:
+        when = self.next_time()
+        if when > now or when == inf:
             return None
         return heappop(self._heap)[2]

@@ -1,10 +1,10 @@
 """The only way into the broker.
 
-Rule 1: every door is a plain synchronous function that takes the time and never waits, sleeps, logs, reads a clock or draws
-a random number.  So it is atomic, needs no lock, and the same calls give the same bytes.
+Rule 1: every door is a plain synchronous function that takes the time and never waits, sleeps, logs, reads a clock or
+draws a random number.  So it is atomic, needs no lock, and the same calls give the same bytes.
 
-Rule 2: replies are written into the outboxes of the peers that they are for; `Dispatcher.take_touched` names those peers.
-When a door has returned, the runtime sends each touched peer's outbox, once.
+Rule 2: replies are written into the outboxes of the peers that they are for; `Dispatcher.take_touched` names those
+peers. When a door has returned, the runtime sends each touched peer's outbox, once.
 
 Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a failure that closes that one connection.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, pack_size, response_prefix
+from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, response_prefix
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
 from .assignment import Assignments
@@ -23,7 +23,7 @@ from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
 from .registry import Registry
-from .replies import send_error, send_packet
+from .replies import read_fields, send_error, send_packet
 from .statistics import Counters, FunctionStatistics, PeerStatistics
 from .submission import SUBMISSIONS, Submissions
 from .waking import Waking
@@ -81,6 +81,8 @@ class Dispatcher:
 
         Afterwards `Peer.failure` says whether, and why, the connection must be closed.
         """
+        if peer.gone or peer.failure:
+            return
         handlers = self._handlers
         for kind, body in peer.decoder.feed(data):
             handler = handlers.get(kind)
@@ -175,23 +177,33 @@ class Dispatcher:
         send_packet(peer, _ECHO_RES, body)
 
     def _option(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        if body.removesuffix(b"\0").lower() == b"exceptions":
+        fields = read_fields(peer, kind, body)
+        if fields is None:
+            return
+        if fields[0].lower() == b"exceptions":
             peer.exceptions = True
-            send_packet(peer, _OPTION_RES, body)
+            send_packet(peer, _OPTION_RES, fields[0])
         else:
             send_error(peer, "UNKNOWN_OPTION", "Server does not recognize given option")
 
     def _set_client_id(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        if len(body) > self._policy.max_client_id_bytes:
+        fields = read_fields(peer, kind, body)
+        if fields is None:
+            return
+        if len(fields[0]) > self._policy.max_client_id_bytes:
             send_error(peer, "ARGUMENT_TOO_LARGE", f"client ID: at most {self._policy.max_client_id_bytes} bytes")
         else:
-            peer.client_id = body.removesuffix(b"\0")
+            peer.client_id = fields[0]
 
     def _all_yours(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
         """ALL_YOURS tells the server that the worker has no other server; there is nothing to do or to answer."""
+        read_fields(peer, kind, body)
 
     def _get_status(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        handle = body.removesuffix(b"\0")
+        fields = read_fields(peer, kind, body)
+        if fields is None:
+            return
+        handle = fields[0]
         if len(handle) > self._policy.max_handle_bytes:
             send_error(peer, "ARGUMENT_TOO_LARGE", f"handle: at most {self._policy.max_handle_bytes} bytes")
             return
@@ -203,7 +215,10 @@ class Dispatcher:
         send_packet(peer, _STATUS_RES, b"\0".join(fields))
 
     def _get_status_unique(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        unique = body.removesuffix(b"\0")
+        fields = read_fields(peer, kind, body)
+        if fields is None:
+            return
+        unique = fields[0]
         if len(unique) > self._policy.max_unique_bytes:
             send_error(peer, "ARGUMENT_TOO_LARGE", "Unique value too large")
             return

@@ -9,7 +9,7 @@ from ..protocol.table import PACKETS, PacketType
 from .job import QUEUED, RUNNING, Job
 from .peer import Peer
 from .registry import Registry
-from .replies import send_error, send_handle, send_packet
+from .replies import read_fields, send_error, send_handle, send_packet
 
 __all__ = ["Outcomes"]
 
@@ -52,20 +52,21 @@ class Outcomes:
         job = self._job(worker, kind, body)
         if job is not None:
             prefix = _WORK_DATA if kind == PacketType.WORK_DATA else _WORK_WARNING
+            body = _whole(job, body)
             for client in job.clients:
                 send_packet(client, prefix, body)
 
     def status(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """WORK_STATUS. Numbers are forwarded as the worker wrote them; gearmand does not look at them either."""
-        fields = body.split(b"\0")
-        if len(fields) != 3:
-            send_error(worker, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
+        fields = read_fields(worker, kind, body)
+        if fields is None:
             return
         job = self._job(worker, kind, body)
         if job is not None:
             # STATUS_RES is read by programs that expect numbers and no empty field.
             job.numerator = fields[1] or b"0"
             job.denominator = fields[2] or b"0"
+            body = b"\0".join(fields)
             for client in job.clients:
                 send_packet(client, _WORK_STATUS, body)
 
@@ -73,6 +74,7 @@ class Outcomes:
         """WORK_COMPLETE."""
         job = self._job(worker, kind, body)
         if job is not None:
+            body = _whole(job, body)
             for client in job.clients:
                 send_packet(client, _WORK_COMPLETE, body)
             self._registry.counters.completed += 1
@@ -80,7 +82,10 @@ class Outcomes:
 
     def fail(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """WORK_FAIL: final; nothing is tried again (gearmand)."""
-        handle = body.removesuffix(b"\0")
+        fields = read_fields(worker, kind, body)
+        if fields is None:
+            return
+        handle = fields[0]
         if worker.raised and handle == worker.raised:
             # Many workers send WORK_FAIL after WORK_EXCEPTION; the job ended with the first.
             worker.raised = b""
@@ -94,6 +99,7 @@ class Outcomes:
         """WORK_EXCEPTION: final, as in gearmand. Clients without the option hear WORK_FAIL instead."""
         job = self._job(worker, kind, body)
         if job is not None:
+            body = _whole(job, body)
             for client in job.clients:
                 if client.exceptions:
                     send_packet(client, _WORK_EXCEPTION, body)
@@ -131,10 +137,7 @@ class Outcomes:
     def _job(self, worker: Peer, kind: int, body: bytes) -> Job | None:
         """The running job of this worker that a report is about; without one, the worker is told."""
         end = body.find(b"\0")
-        if end < 0:
-            send_error(worker, "INVALID_PACKET", wrong_count(PACKETS[kind], 1))
-            return None
-        handle = body[:end]
+        handle = body[:end] if end >= 0 else body
         job = self._registry.jobs.get(handle)
         if job is not None and job.worker is worker:
             assert job.state == RUNNING
@@ -142,8 +145,17 @@ class Outcomes:
         if handle in worker.released:
             if kind in _TERMINAL:
                 worker.released.discard(handle)
+            if kind == PacketType.WORK_EXCEPTION:
+                worker.raised = handle
+        elif end < 0:
+            send_error(worker, "INVALID_PACKET", wrong_count(PACKETS[kind], 1))
         elif end > self._registry.policy.max_handle_bytes:
             send_error(worker, "ARGUMENT_TOO_LARGE", f"handle: at most {self._registry.policy.max_handle_bytes} bytes")
         else:
             send_error(worker, "JOB_NOT_FOUND", _UNKNOWN_JOB[kind])
         return None
+
+
+def _whole(job: Job, body: bytes) -> bytes:
+    """A report about this job with the NUL behind its handle, which Perl's Gearman::Worker leaves out of an empty one."""
+    return body if len(body) > len(job.handle) else body + b"\0"

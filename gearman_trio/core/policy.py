@@ -14,8 +14,8 @@ class Policy:
 
     Attributes:
         handle_prefix: job handles are ``<prefix>:<number>``; clients expect ``H:<host name>``.
-        first_handle: the first number. The runtime derives it from the time of the start, so that a handle of an earlier
-            run never names a job of this one.
+        first_handle: the first number. The runtime derives it from the time of the start, so that a handle of an
+            earlier run never names a job of this one.
         version: the answer to the administrative command ``version``.
         process_id: the answer to ``getpid``.
         verbosity: the answer to ``verbose``, one of gearmand's level names.
@@ -32,8 +32,8 @@ class Policy:
         worker_wakeup: how many sleepers are woken for each job; 0 for all (gearmand's default, a stampede).
         wake_seconds: how long a woken worker may take to grab before the next one is woken. Perl's Gearman::Server
             wakes more sleepers after the same time.
-        requeue_on_timeout: whether a job that outlives CAN_DO_TIMEOUT is queued again, as gearmand does, and not failed,
-            as the protocol document says.
+        requeue_on_timeout: whether a job that outlives CAN_DO_TIMEOUT is queued again, as gearmand does, and not
+            failed, as the protocol document says.
         exceptions: whether every connection starts with the ``exceptions`` option on (gearmand's ``--exceptions``).
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """

@@ -1,7 +1,7 @@
 """The only mutable truth: which functions and which jobs there are.
 
-Everything else in `core` decides; what it decides is done to jobs here, so that a job's state, its place in a queue, the
-indexes and the counts change together.  Only modules of `core` import this one.
+Everything else in `core` decides; what it decides is done to jobs here, so that a job's state, its place in a queue,
+the indexes and the counts change together.  Only modules of `core` import this one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
-"""The packets that the broker sends, written straight into outboxes; no object is made per packet."""
+"""The packets that the broker sends, written straight into outboxes; no object is made per packet.
+
+So is the one answer that every malformed packet gets: see `read_fields`.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..protocol.codec import pack_size, response_prefix
+from ..errors import RemoteProtocolError
+from ..protocol.codec import pack_size, response_prefix, split_arguments
 from ..protocol.table import PacketType
 from .job import Job
 from .peer import Peer
@@ -12,6 +16,7 @@ from .peer import Peer
 __all__ = [
     "NOOP",
     "NO_JOB",
+    "read_fields",
     "send_assignment",
     "send_error",
     "send_handle",
@@ -28,6 +33,15 @@ NO_JOB: Final = response_prefix(PacketType.NO_JOB) + pack_size(0)
 
 #: From this size on a body goes into the outbox as a piece of its own, uncopied.
 _SEPARATE_BYTES: Final = 4096
+
+
+def read_fields(peer: Peer, kind: int, body: bytes) -> list[bytes] | None:
+    """The fields of a packet that came from this peer, or `None` where their number is wrong, and the peer was told."""
+    try:
+        return split_arguments(kind, body)
+    except RemoteProtocolError as exc:
+        send_error(peer, "INVALID_PACKET", str(exc))
+        return None
 
 
 def send_packet(peer: Peer, prefix: bytes, body: bytes) -> None:

@@ -73,7 +73,7 @@ class Submissions:
             text = fields[2][:40].decode("ascii", "backslashreplace")
             self._reject(client, "INVALID_ARGUMENT", f"epoch: expected decimal seconds, got {text!r}")
         else:
-            self._submit_at(client, kind, fields[0], fields[1], fields[3], float(fields[2]), now)
+            self._submit_at(client, kind, fields, float(fields[2]), now)
 
     def submit_scheduled(self, client: Peer, kind: int, body: bytes, now: float) -> None:
         """SUBMIT_JOB_SCHED: runs once, at the next time that matches all five fields."""
@@ -93,7 +93,7 @@ class Submissions:
         if run_at is None:
             self._reject(client, "INVALID_ARGUMENT", "schedule: no day matches day of month, month and day of week")
             return
-        self._submit_at(client, kind, fields[0], fields[1], fields[7], run_at, now)
+        self._submit_at(client, kind, fields, run_at, now)
 
     def submit_reduce(self, client: Peer, kind: int, body: bytes, now: float) -> None:
         """SUBMIT_REDUCE_JOB and _BACKGROUND, with libgearman's empty aggregate or, as in the document, without."""
@@ -101,20 +101,21 @@ class Submissions:
         if len(fields) < 4:
             self._reject(client, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
             return
-        reducer = fields[2]
+        reducer, workload = fields[2], fields[3]
+        if len(fields) == 5:
+            # A field that is not empty is no aggregate: it is the workload's beginning, up to a NUL of its own.
+            workload = workload + b"\0" + fields[4] if workload else fields[4]
         if len(reducer) > self._policy.max_function_bytes:
             self._reject(client, "ARGUMENT_TOO_LARGE", f"reducer: at most {self._policy.max_function_bytes} bytes")
             return
-        job = self._new_job(client, kind, fields[0], fields[1], fields[-1])
+        job = self._new_job(client, kind, fields[0], fields[1], workload)
         if job is not None:
             job.reducer = reducer
             self._registry.enqueue(job)
             self._waking.job_queued(job.function, now)
 
-    def _submit_at(
-        self, client: Peer, kind: int, name: bytes, unique: bytes, workload: bytes, run_at: float, now: float
-    ) -> None:
-        job = self._new_job(client, kind, name, unique, workload)
+    def _submit_at(self, client: Peer, kind: int, fields: list[bytes], run_at: float, now: float) -> None:
+        job = self._new_job(client, kind, fields[0], fields[1], fields[-1])
         if job is None:
             return
         if run_at > now + self.epoch_offset:
@@ -160,7 +161,8 @@ class Submissions:
         if not name:
             self._reject(client, "INVALID_FUNCTION_NAME", "function name: must not be empty")
         elif len(name) > self._policy.max_function_bytes:
-            self._reject(client, "ARGUMENT_TOO_LARGE", f"function name: at most {self._policy.max_function_bytes} bytes")
+            most = self._policy.max_function_bytes
+            self._reject(client, "ARGUMENT_TOO_LARGE", f"function name: at most {most} bytes")
         elif not self.closed:
             return self._registry.function(name)
         else:

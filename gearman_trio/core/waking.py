@@ -1,14 +1,14 @@
 """Sleeping workers, and who is woken when there is work.
 
-Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as gearmand
-does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
+Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as
+gearmand does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
 
     Invariant: where a function has sleepers, at least as many workers are woken for it, and have yet to grab, as it has
     queued jobs.
 
 It can only be hurt when a wake ends without a job of that function being taken: the woken worker grabs a job of another
-function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these calls
-`settle`, which wakes the next sleepers until the invariant holds again.
+function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these
+calls `settle`, which wakes the next sleepers until the invariant holds again.
 """
 
 from __future__ import annotations

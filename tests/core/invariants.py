@@ -1,0 +1,115 @@
+"""What must hold of a broker between any two calls, found out by looking at everything it has.
+
+The list is that of the design: a job is in exactly one of queued, scheduled, running; (function, unique) names at most
+one live job; a running job is listed by exactly one connection; a connection that has ended leaves no trace; counts
+equal a recount; where a function has sleepers, enough workers are awake for it; no timer outlives what it is for.
+"""
+
+from __future__ import annotations
+
+from gearman_trio.core import Dispatcher
+from gearman_trio.core.deadlines import Deadlines, Timer
+from gearman_trio.core.function import Function
+from gearman_trio.core.job import NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
+from gearman_trio.core.peer import Peer
+
+__all__ = ["check_invariants"]
+
+
+def check_invariants(broker: Dispatcher) -> None:
+    """Raise AssertionError where the broker is not in order."""
+    registry = broker._registry
+    jobs = list(registry.jobs.values())
+    functions = list(registry.functions.values())
+    peers = list(broker._peers.values())
+    assert [job.handle for job in jobs] == list(registry.jobs)
+    assert [function.name for function in functions] == list(registry.functions)
+    for function in functions:
+        check_function(function, jobs, peers)
+    for job in jobs:
+        check_job(job, functions, peers)
+    for peer in peers:
+        check_peer(peer, functions, jobs)
+    check_timers(
+        registry.timers,
+        [job.timer for job in jobs if job.state == RUNNING] + [peer.wake_timer for peer in peers],
+    )
+    check_timers(registry.schedule, [job.timer for job in jobs if job.state == SCHEDULED])
+    check_counters(broker, len(jobs))
+
+
+def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> None:
+    own = [job for job in jobs if job.function is function]
+    queues = [list(function.queue(priority)) for priority in range(len(PRIORITIES))]
+    queued = [job for queue in queues for job in queue]
+    assert len(queued) == len(set(queued))
+    assert set(queued) == {job for job in own if job.state == QUEUED}
+    assert all(job.priority == priority for priority, queue in enumerate(queues) for job in queue)
+    assert [len(queue) for queue in queues] == [function.waiting(priority) for priority in range(len(PRIORITIES))]
+    assert function.queued == len(queued)
+    assert function.running == len([job for job in own if job.state == RUNNING])
+    assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
+    assert function.top == min((job.priority for job in queued), default=NO_PRIORITY)
+
+    named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
+    keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
+    assert len(named) == len(dict(named))
+    assert len(keyed) == len(dict(keyed))
+    assert dict(named) == function.by_unique
+    assert dict(keyed) == function.by_workload
+
+    assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
+    assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
+    assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
+    if function.sleepers:
+        assert function.wakes >= function.queued, "a wake-up was lost"
+
+
+def check_job(job: Job, functions: list[Function], peers: list[Peer]) -> None:
+    assert job.state in {QUEUED, SCHEDULED, RUNNING}
+    assert job.function in functions
+    assert (job.worker is not None) == (job.state == RUNNING)
+    assert [peer for peer in peers if job in peer.running] == ([] if job.worker is None else [job.worker])
+    assert all(client in peers and job in client.attached for client in job.clients)
+    assert job.clients or job.background or job.state == RUNNING
+    if job.state == SCHEDULED:
+        assert job.timer is not None
+    if job.state == QUEUED:
+        assert job.timer is None
+    else:
+        assert (job.previous, job.next) == (None, None)
+    if job.timer is not None:
+        assert (job.timer.job, job.timer.peer, job.timer.cancelled) == (job, None, False)
+
+
+def check_peer(peer: Peer, functions: list[Function], jobs: list[Job]) -> None:
+    assert not peer.gone
+    assert set(peer.attached) == {job for job in jobs if peer in job.clients}
+    assert set(peer.running) == {job for job in jobs if job.worker is peer}
+    assert len(peer.abilities) == len(set(peer.abilities))
+    assert all(function in functions for function in peer.abilities)
+    assert set(peer.timeouts) <= set(peer.abilities)
+    assert 0 <= peer.cursor <= len(peer.abilities)
+    assert not (peer.sleeping and peer.woken_for)
+    assert (peer.woken_for is None) == (peer.wake_timer is None)
+    assert peer.woken_for is None or peer.woken_for in peer.abilities
+    if peer.wake_timer is not None:
+        assert (peer.wake_timer.job, peer.wake_timer.peer, peer.wake_timer.cancelled) == (None, peer, False)
+    assert not peer.released & {job.handle for job in jobs}
+    assert peer.outbox_bytes == sum(map(len, peer.outbox))
+
+
+def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
+    live = [timer for _, _, timer in deadlines._heap if not timer.cancelled]
+    assert len(live) == len(set(live)) == len(deadlines)
+    assert set(live) == {timer for timer in expected if timer is not None}
+    assert deadlines._cancelled == len(deadlines._heap) - len(live)
+    assert deadlines._cancelled <= max(256, len(live) + 1)
+
+
+def check_counters(broker: Dispatcher, live: int) -> None:
+    counters = broker.counters
+    ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
+    if not broker._policy.requeue_on_timeout:
+        ended += counters.timed_out
+    assert counters.submitted == live + ended
