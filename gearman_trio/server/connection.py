@@ -1,20 +1,21 @@
 """One connection: its task, its cancel scope, its clean-up.
 
-Two drivers, one life.  A plain socket is read and written by the pump, while its task only waits for its end; any other
-Trio stream (TLS, memory, a tunnel) is read by its task and written by a child of it.  Whatever ends a connection (end
-of file, a broken protocol, a peer that does not read, shutdown) ends in the same `finally`: the broker forgets the peer,
-without waiting.
+Two drivers, one life.  A plain socket is read and written by the pump, while its task only waits for its end; any
+other Trio stream (TLS, memory, a tunnel) is read by its task and written by a child of it.  Whatever ends a connection
+(end of file, a broken protocol, a peer that does not read, shutdown) ends in the same `finally`: the broker forgets the
+peer, without waiting.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Final
 
 import trio
 
-from ..transport import Pump
+from ..transport import Pump, PumpedSocket
 from .hub import Hub
 from .options import ServerOptions
 
@@ -33,13 +34,17 @@ class Connection(ABC):
         self._hub = hub
         self._stream = stream
         self._options = options
-        self._reason = "closed by the server"
+        self._reason = ""
+        self._farewell_seconds = options.close_seconds
         self._scope = trio.CancelScope()
         address, self._name = _describe(stream)
         self._peer = hub.connect(self, address)
 
     async def run(self) -> None:
-        """Serve until the peer or the server ends the connection. The stream is closed when this returns."""
+        """Serve until the peer or the server ends the connection. The stream is closed when this returns.
+
+        Cancellation: as if the peer had left; closing still takes up to `ServerOptions.close_seconds` with TLS.
+        """
         number = self._peer.number
         try:
             logger.info("conn=%d opened from %s", number, self._name)
@@ -47,28 +52,53 @@ class Connection(ABC):
                 await self._serve()
         finally:
             self._hub.disconnect(self._peer)
-            logger.info("conn=%d closed: %s", number, self._reason)
-            # For a socket this is at once; TLS says good-bye, which a peer that does not read could hold up.
-            with trio.move_on_after(self._options.close_seconds, shield=True):
+            logger.info("conn=%d closed: %s", number, self._reason or "the server stopped")
+            # For a socket this is at once; TLS says good-bye, which a peer that does not read could hold up, and some
+            # streams say that nobody heard it.
+            with trio.move_on_after(self._farewell_seconds, shield=True), suppress(trio.BrokenResourceError):
                 await self._stream.aclose()
 
     def close(self, reason: str) -> None:
         """End the connection, whatever it is doing; `run` returns soon after."""
-        self._reason = reason
+        self._note(reason)
         self._scope.cancel(reason=reason)
+
+    def received(self, data: bytes) -> None:
+        """Bytes have come; see `transport.pump.SocketOwner`."""
+        try:
+            self._hub.receive(self._peer, data)
+        except Exception:
+            # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
+            logger.exception("conn=%d ends by an error that should not happen", self._peer.number)
+            self.close("an error of the server")
+        if self._peer.failure:
+            self.finish(self._peer.failure)
 
     @abstractmethod
     def flush(self) -> None:
         """See `hub.Outlet`."""
 
     @abstractmethod
+    def finish(self, reason: str) -> None:
+        """See `hub.Outlet`."""
+
+    @property
+    @abstractmethod
+    def unsent_bytes(self) -> int:
+        """See `hub.Outlet`."""
+
+    @abstractmethod
     async def _serve(self) -> None:
         """Move bytes until the peer has closed its end, and the answers to what it sent are sent."""
 
-    def _check_outbox(self, waiting: int) -> None:
-        """Disconnect a peer that has let too much pile up behind a packet that is being sent; `waiting` counts both."""
-        if waiting > self._options.outbox_limit_bytes:
-            self.close(f"{waiting} bytes wait to be sent, and the peer does not read")
+    def _note(self, reason: str) -> None:
+        """Keep the reason why the connection ends; what follows from the first one is not told."""
+        self._reason = self._reason or reason
+
+    def _check_unsent(self) -> None:
+        """Disconnect a peer that has let too much pile up behind a packet that is being sent."""
+        if self.unsent_bytes > self._options.outbox_limit_bytes:
+            self.close(f"{self.unsent_bytes} bytes wait to be sent, and the peer does not read")
 
 
 class SocketConnection(Connection):
@@ -77,44 +107,49 @@ class SocketConnection(Connection):
     def __init__(self, hub: Hub, stream: trio.SocketStream, options: ServerOptions, pump: Pump) -> None:
         super().__init__(hub, stream, options)
         self._pump = pump
-        self._fd = stream.socket.fileno()
+        self._pumped = PumpedSocket(pump, stream.socket.fileno(), self)
         self._finished = trio.Event()
         self._all_sent = trio.Event()
 
-    def flush(self) -> None:
-        pumped = self._pumped
-        if pumped.unsent_bytes:
-            waiting = pumped.unsent_bytes + self._peer.outbox_bytes
-            if waiting > self._options.outbox_pause_bytes:
-                pumped.set_reading(False)
-            self._check_outbox(waiting)
-            return
-        outbox = self._peer.take_outbox()
-        pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))
+    @property
+    def unsent_bytes(self) -> int:
+        """See `hub.Outlet`."""
+        return self._pumped.unsent_bytes
 
-    def received(self, data: bytes) -> None:
-        """See `transport.pump.SocketOwner`."""
-        self._hub.receive(self._peer, data)
-        if self._peer.failure:
-            self._pumped.set_reading(False)
-            self.ended(self._peer.failure)
+    def flush(self) -> None:
+        """See `hub.Outlet`."""
+        pumped = self._pumped
+        outbox = self._peer.take_outbox()
+        behind = pumped.unsent_bytes
+        if not pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox)):
+            if pumped.unsent_bytes > self._options.outbox_pause_bytes:
+                pumped.pause()
+            if behind:
+                self._check_unsent()
+
+    def close(self, reason: str) -> None:
+        """End the connection, whatever it is doing; nothing more is read."""
+        self._pumped.pause()
+        super().close(reason)
+
+    def finish(self, reason: str) -> None:
+        """See `hub.Outlet`."""
+        self._pumped.pause()
+        self.ended(reason)
 
     def ended(self, reason: str) -> None:
         """See `transport.pump.SocketOwner`."""
-        self._reason = reason
+        self._note(reason)
         self._finished.set()
 
     def sent_all(self) -> None:
         """See `transport.pump.SocketOwner`."""
-        if self._peer.outbox:
-            self.flush()
-        if not self._pumped.unsent_bytes:
-            self._all_sent.set()
-            if not self._finished.is_set():
-                self._pumped.set_reading(True)
+        self._all_sent.set()
+        if not self._finished.is_set():
+            self._pumped.resume()
 
     async def _serve(self) -> None:
-        self._pumped = self._pump.add(self._fd, self)
+        self._pump.add(self._pumped)
         try:
             await self._finished.wait()
             with trio.move_on_after(self._options.close_seconds):
@@ -126,82 +161,108 @@ class SocketConnection(Connection):
 
 
 class StreamConnection(Connection):
-    """Any other stream. Its mutable state is the count of bytes being sent."""
+    """Any other stream. Its mutable state is what waits to be sent."""
 
     def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions) -> None:
         super().__init__(hub, stream, options)
-        self._sending_bytes = 0
+        self._unsent: list[bytes] = []
+        # Invariant: the bytes of `_unsent`, and of what is being sent.
+        self._unsent_bytes = 0
+        self._reading = trio.CancelScope()
+        # Each has at most one task in it.
         self._writer = trio.lowlevel.ParkingLot()
         self._reader = trio.lowlevel.ParkingLot()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """See `hub.Outlet`."""
+        return self._unsent_bytes
+
     def flush(self) -> None:
-        if self._sending_bytes:
-            self._check_outbox(self._sending_bytes + self._peer.outbox_bytes)
+        """See `hub.Outlet`."""
+        behind = self._unsent_bytes
+        self._unsent_bytes += self._peer.outbox_bytes
+        self._unsent += self._peer.take_outbox()
+        if behind:
+            self._check_unsent()
         self._writer.unpark()
 
+    def finish(self, reason: str) -> None:
+        """See `hub.Outlet`."""
+        self._note(reason)
+        self._reading.cancel(reason=reason)
+
     async def _serve(self) -> None:
-        if not await self._shake_hands():
-            return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            await self._read()
+            with self._reading:
+                if await self._shake_hands():
+                    nursery.start_soon(self._write)
+                    await self._read()
             # Answers to what came before the end of file, or the ERROR that says why the connection is closed.
             with trio.move_on_after(self._options.close_seconds):
-                while self._peer.outbox or self._sending_bytes:
+                while self._unsent_bytes:
                     await self._reader.park()
             nursery.cancel_scope.cancel()
 
     async def _shake_hands(self) -> bool:
         if not isinstance(self._stream, trio.SSLStream):
             return True
-        with trio.move_on_after(self._options.handshake_seconds):
-            try:
+        # Without a handshake there is no good-bye either: aclose() would wait for the one to say the other.
+        self._farewell_seconds = 0
+        try:
+            with trio.fail_after(self._options.handshake_seconds):
                 await self._stream.do_handshake()
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self._reason = f"TLS handshake failed: {exc.__cause__ or exc}"
-                return False
-            return True
-        self._reason = f"TLS handshake took over {self._options.handshake_seconds} seconds"
-        return False
+        except trio.TooSlowError:
+            self._note(f"no TLS handshake within {self._options.handshake_seconds} seconds")
+            return False
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            self._note(f"TLS handshake failed: {exc.__cause__ or exc}")
+            return False
+        self._farewell_seconds = self._options.close_seconds
+        return True
 
     async def _read(self) -> None:
-        hub = self._hub
-        peer = self._peer
         pause = self._options.outbox_pause_bytes
         receive_some = self._stream.receive_some
         while True:
             try:
                 data = await receive_some(_RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self._reason = f"broken: {exc.__cause__ or exc}"
+                self._note(f"broken: {exc.__cause__ or exc}")
                 return
             if not data:
-                self._reason = "the peer closed it"
+                self._note("the peer closed it")
                 return
-            hub.receive(peer, bytes(data))
-            hub.flush()
-            if peer.failure:
-                self._reason = peer.failure
-                return
-            while peer.outbox_bytes + self._sending_bytes > pause:
+            self.received(bytes(data))
+            self._hub.flush()
+            while self._unsent_bytes > pause:
                 await self._reader.park()
 
     async def _write(self) -> None:
-        peer = self._peer
         try:
             while True:
-                if not peer.outbox:
-                    self._sending_bytes = 0
-                    self._reader.unpark()
+                while not self._unsent:
                     await self._writer.park()
-                    continue
-                self._sending_bytes = peer.outbox_bytes
-                await self._stream.send_all(b"".join(peer.take_outbox()))
+                data = b"".join(self._unsent)
+                self._unsent.clear()
+                await self._stream.send_all(data)
+                self._unsent_bytes -= len(data)
+                if not self._unsent_bytes:
+                    self._reader.unpark()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             # What the peer sent before it went away still counts, so the reader may go on to the end of it.
-            self._reason = f"broken: {exc.__cause__ or exc}"
-            await trio.sleep(self._options.close_seconds)
-            self.close(self._reason)
+            reason = f"broken: {exc.__cause__ or exc}"
+            with trio.move_on_after(self._options.close_seconds):
+                await self._discard()
+            self.close(reason)
+
+    async def _discard(self) -> None:
+        """Stand in for a writer that has nobody to write to."""
+        while True:
+            self._unsent.clear()
+            self._unsent_bytes = 0
+            self._reader.unpark()
+            await self._writer.park()
 
 
 def _describe(stream: trio.abc.Stream) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Between Trio and the broker: the only caller of the dispatcher.
 
-Each door of the dispatcher is called with the time; when it returns, the connections it wrote to are told to send, and the
-timekeeper's deadline is moved if something is due sooner.
+Each door of the dispatcher is called with the time; when it returns, the connections it wrote to are told to send, and
+the timekeeper's deadline is moved if something is due sooner.
 """
 
 from __future__ import annotations
@@ -23,8 +23,16 @@ _CLOCK_CHECK_SECONDS: Final = 30.0
 class Outlet(Protocol):
     """What sends a peer's outbox."""
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was taken from the outbox and has not been sent."""
+        ...
+
     def flush(self) -> None:
-        """The outbox has something to send. Must not wait, and must not call the hub."""
+        """The outbox has something to send. Must take all of it, must not wait, and must not call the hub."""
+
+    def finish(self, reason: str) -> None:
+        """End the connection soon: what waits is sent, nothing more is read. Must not call the hub."""
 
 
 class Hub:
@@ -64,15 +72,21 @@ class Hub:
         self._dispatcher.drain()
         self.flush()
 
+    def finish(self, reason: str) -> None:
+        """End every connection, as soon as what waits to be sent is sent."""
+        for outlet in self._outlets.values():
+            outlet.finish(reason)
+
     def flush(self) -> None:
         """To be called after each door, or after several: sends what they brought about."""
         for peer in self._dispatcher.take_touched():
             outlet = self._outlets.get(peer)
             if outlet is not None:
                 outlet.flush()
-        deadline = self._next_deadline()
-        if deadline < self._sleep.deadline:
-            self._sleep.deadline = deadline
+        if self._next_deadline() < self._sleep.deadline:
+            # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
+            self.read_clock()
+            self._sleep.deadline = self._next_deadline()
         if self._draining and not self._dispatcher.has_work():
             self._idle.set()
 
@@ -103,7 +117,11 @@ class Hub:
 
     def peers(self) -> list[PeerStatistics]:
         """What each connection does now."""
-        return self._dispatcher.peers()
+        peers = self._dispatcher.peers()
+        unsent = {peer.number: outlet.unsent_bytes for peer, outlet in self._outlets.items()}
+        for peer in peers:
+            peer.outbox_bytes += unsent[peer.number]
+        return peers
 
     def _next_deadline(self) -> float:
         deadline = self._dispatcher.next_deadline()

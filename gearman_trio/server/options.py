@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable
 from datetime import tzinfo
-from typing import Any
+from math import inf
+from typing import Any, Final
 
 import attrs
 
@@ -17,23 +19,41 @@ from ..protocol import MAX_PACKET_BYTES
 __all__ = ["ServerOptions", "default_handle_prefix"]
 
 
-def _at_least(least: float) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+#: Of gearmand's ``--verbose``, spelled as its command ``verbose`` answers.
+_VERBOSITIES: Final = ("FATAL", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+
+
+def _seconds(least: float) -> Callable[[object, attrs.Attribute[Any], Any], None]:
     def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        # Put this way round, it refuses NaN too.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
             raise ConfigError(f"{attribute.name}: expected a number of at least {least}, got {value!r}")
 
     return check
 
 
-def _packet_size(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if not 1 <= value <= MAX_PACKET_BYTES:
-        raise ConfigError(f"{attribute.name}: expected 1 to {MAX_PACKET_BYTES} bytes, got {value!r}")
+def _whole(least: int, most: float = inf) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    allowed = f"of at least {least}" if most == inf else f"from {least} to {most}"
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ConfigError(f"{attribute.name}: expected a whole number {allowed}, got {value!r}")
+
+    return check
 
 
-def _prefix(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _prefix(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     # The handle is at most 64 bytes with its NUL in libgearman; the number and its colon take up to 20 of them.
-    if not value or len(value) > 43 or not value.isascii() or not value.isprintable() or " " in value:
-        raise ConfigError(f"{attribute.name}: expected 1 to 43 printable ASCII characters without blanks, got {value!r}")
+    if not isinstance(value, str) or not re.fullmatch("[!-~]{1,43}", value):
+        raise ConfigError(
+            f"{attribute.name}: expected 1 to 43 printable ASCII characters without blanks, got {value!r}"
+        )
+
+
+def _verbosity(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value not in _VERBOSITIES:
+        names = f"{', '.join(_VERBOSITIES[:-1])} or {_VERBOSITIES[-1]}"
+        raise ConfigError(f"{attribute.name}: expected {names}, got {value!r}")
 
 
 def default_handle_prefix() -> str:
@@ -60,8 +80,8 @@ class ServerOptions:
             else it fails, as the protocol document says.
         exceptions: whether every client gets WORK_EXCEPTION without asking for it.
         max_packet_bytes: the largest packet body; the default is what the protocol can announce.
-        outbox_pause_bytes: when so much waits to be sent to a peer, nothing more is read from it until it has caught up.
-        outbox_limit_bytes: when so much waits to be sent to a peer, it is disconnected. The default lets a client that
+        outbox_pause_bytes: when more waits to be sent to a peer, nothing is read from it until it has caught up.
+        outbox_limit_bytes: when more waits to be sent to a peer, it is disconnected. The default lets a client that
             is slow for a while have a thousand results of 256 KiB. A single larger packet is always let through.
         handshake_seconds: how long a TLS handshake may take.
         close_seconds: how long what is left in an outbox may take to be sent when its connection is closed.
@@ -70,20 +90,20 @@ class ServerOptions:
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone.
     """
 
-    max_attempts: int = attrs.field(default=0, validator=_at_least(0))
+    max_attempts: int = attrs.field(default=0, validator=_whole(0))
     round_robin: bool = True
     global_priority: bool = True
-    worker_wakeup: int = attrs.field(default=1, validator=_at_least(0))
-    wake_seconds: float = attrs.field(default=0.1, validator=_at_least(0.001))
+    worker_wakeup: int = attrs.field(default=1, validator=_whole(0))
+    wake_seconds: float = attrs.field(default=0.1, validator=_seconds(0.001))
     requeue_on_timeout: bool = False
     exceptions: bool = False
-    max_packet_bytes: int = attrs.field(default=MAX_PACKET_BYTES, validator=_packet_size)
-    outbox_pause_bytes: int = attrs.field(default=1024 * 1024, validator=_at_least(1))
-    outbox_limit_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_at_least(1))
-    handshake_seconds: float = attrs.field(default=10.0, validator=_at_least(0.001))
-    close_seconds: float = attrs.field(default=1.0, validator=_at_least(0))
+    max_packet_bytes: int = attrs.field(default=MAX_PACKET_BYTES, validator=_whole(1, MAX_PACKET_BYTES))
+    outbox_pause_bytes: int = attrs.field(default=1024 * 1024, validator=_whole(1))
+    outbox_limit_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_whole(1))
+    handshake_seconds: float = attrs.field(default=10.0, validator=_seconds(0.001))
+    close_seconds: float = attrs.field(default=1.0, validator=_seconds(0))
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
-    verbosity: str = "ERROR"
+    verbosity: str = attrs.field(default="ERROR", validator=_verbosity)
     time_zone: tzinfo | None = None
 
     def policy(self, *, version: str, first_handle: int) -> Policy:

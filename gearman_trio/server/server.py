@@ -7,8 +7,8 @@
 
 | what happens | scope | then |
 |---|---|---|
-| a peer leaves, breaks the protocol, or does not read | that connection's | the broker forgets it: jobs are queued again |
-| `Server.drain` | the listeners' | running jobs end, then the connections' scope is cancelled |
+| a peer leaves, breaks the protocol, does not read | that connection's | the broker forgets it, its jobs are requeued |
+| `Server.drain` | the listeners' | running jobs end, then each connection ends once all it was told is sent |
 | `serve` is cancelled | all but the services' | connections end first, the broker sees each of them leave |
 """
 
@@ -138,6 +138,9 @@ class Server:
             await done.wait()
         except trio.Cancelled:
             connection.close("the caller of handle_stream was cancelled")
+            # At once, but for the good-bye of TLS, which has a time limit of its own.
+            with trio.CancelScope(shield=True):
+                await done.wait()
             raise
 
     @asynccontextmanager
@@ -145,20 +148,28 @@ class Server:
         """A client in this process, over memory streams: the same protocol without a socket."""
 
         async def connect(address: Address) -> trio.abc.Stream:
-            ours, theirs = memory_stream_pair()
+            # First, for nobody would close a stream that was made and, being cancelled, not returned.
+            await trio.lowlevel.checkpoint()
             if self._connections is None:
                 raise OSError("the server is not running")
+            ours, theirs = memory_stream_pair()
             self._connections.start_soon(self._serve_connection, self._connection(ours))
-            await trio.lowlevel.checkpoint()
             return theirs
 
         async with open_client(Address("in-process"), client_id=client_id, connect=connect) as client:
             yield client
 
     def _connection(self, stream: trio.abc.Stream) -> Connection:
-        if self._pump is not None and isinstance(stream, trio.SocketStream):
+        # A closed socket has no descriptor to watch; the other driver finds that out by reading.
+        if self._pump is not None and isinstance(stream, trio.SocketStream) and stream.socket.fileno() >= 0:
             return SocketConnection(self._hub, stream, self._options, self._pump)
         return StreamConnection(self._hub, stream, self._options)
+
+    def _close(self) -> None:
+        """Let go of everything; nothing may run any more."""
+        if self._pump is not None:
+            self._pump.close()
+        self._ended.set()
 
     async def _serve_connection(self, connection: Connection) -> None:
         try:
@@ -177,22 +188,34 @@ class Server:
             services.start_soon(self._serve_services, serving)
             try:
                 async with trio.open_nursery() as connections:
-                    self._connections = connections
-                    async with trio.open_nursery() as accepting:
-                        for listener in listeners:
-                            accepting.start_soon(
-                                partial(
-                                    trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections
-                                )
-                            )
-                        started()
-                        await self._stop_requested.wait()
-                        accepting.cancel_scope.cancel(reason="the server drains")
-                    await self._finish_jobs()
-                    connections.cancel_scope.cancel(reason="the server has drained")
+                    await self._accept(listeners, connections, started)
+                    # Each ends when the last that it was told is sent. One that does not end in time is cut.
+                    self._hub.finish("the server has drained")
+                    connections.cancel_scope.deadline = trio.current_time() + self._options.close_seconds
             finally:
-                self._connections = None
                 serving.cancel(reason="no connection is left")
+
+    async def _accept(
+        self,
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+        connections: trio.Nursery,
+        started: Callable[[], None],
+    ) -> None:
+        """Take connections until told to stop, then wait for the running jobs."""
+        self._connections = connections
+        try:
+            async with trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(
+                        partial(trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections)
+                    )
+                started()
+                await self._stop_requested.wait()
+                accepting.cancel_scope.cancel(reason="the server drains")
+            await self._finish_jobs()
+        finally:
+            # Before the nursery closes: a stream that came later would find nobody to serve it.
+            self._connections = None
 
     async def _serve_services(self, serving: trio.CancelScope) -> None:
         with serving:
@@ -244,15 +267,14 @@ async def serve(
     Cancellation: hard stop; connections are closed, jobs in memory are lost.
     """
     server = Server(options or ServerOptions(), epoch_clock)
-    if listeners is None:
-        listeners = await _open_listeners(host, port, backlog, ssl_context)
     try:
+        if listeners is None:
+            listeners = await _open_listeners(host, port, backlog, ssl_context)
         server._addresses = tuple(_addresses(listeners))
         await server._run(listeners, lambda: task_status.started(server))
     finally:
-        for listener in listeners:
-            await trio.aclose_forcefully(listener)
-        server._ended.set()
+        await _close_listeners(listeners or ())
+        server._close()
 
 
 @asynccontextmanager
@@ -271,22 +293,21 @@ async def open_server(
     When the block ends normally the server drains, for at most `drain_seconds`; when the block raises or is cancelled,
     the server stops hard, and an exception comes out as the block raised it, not in a group.
     """
+    arguments = partial(
+        serve,
+        host=host,
+        port=port,
+        listeners=listeners,
+        ssl_context=ssl_context,
+        options=options,
+        epoch_clock=epoch_clock,
+    )
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(
-            partial(
-                serve,
-                host=host,
-                port=port,
-                listeners=listeners,
-                ssl_context=ssl_context,
-                options=options,
-                epoch_clock=epoch_clock,
-            )
-        )
         try:
+            server: Server = await nursery.start(arguments)
             yield server
-        except Exception as exc:  # raised again outside of the nursery, which would wrap it
+        except Exception as exc:  # noqa: BLE001 - raised again outside of the nursery, which would wrap it
             failure = exc
             nursery.cancel_scope.cancel(reason="the block of open_server raised")
         else:
@@ -305,10 +326,16 @@ async def _open_listeners(
             for plain in await trio.open_tcp_listeners(port, host=one, backlog=backlog):
                 opened.append(plain if ssl_context is None else trio.SSLListener(plain, ssl_context))
     except BaseException:
-        for listener in opened:
-            await trio.aclose_forcefully(listener)
+        await _close_listeners(opened)
         raise
     return opened
+
+
+async def _close_listeners(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
+    # Shielded though nothing waits here: in a cancelled task each close ends with Cancelled, and the next must follow.
+    with trio.CancelScope(shield=True):
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
 
 
 def _addresses(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> list[Address]:

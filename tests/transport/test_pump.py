@@ -1,0 +1,432 @@
+"""The pump moves bytes: all of them, in order, fairly, without turning round for nothing."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from gearman_trio.transport.pump import _IN, _OUT, Pump, PumpedSocket, pump_available
+
+pytestmark = pytest.mark.skipif(not pump_available, reason="there is no epoll")
+
+
+class Owner:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.reads = 0
+        self.reasons: list[str] = []
+        self.times_all_sent = 0
+        self.on_received: Callable[[bytes], None] = lambda data: None
+
+    def received(self, data: bytes) -> None:
+        self.data += data
+        self.reads += 1
+        self.on_received(data)
+
+    def ended(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def sent_all(self) -> None:
+        self.times_all_sent += 1
+
+
+class Rig:
+    """A pump that runs, and its rounds counted."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+        self.pump = Pump(self._count)
+
+    def _count(self) -> None:
+        self.rounds += 1
+
+    @contextmanager
+    def pumped(
+        self, *, kind: socket.AddressFamily = socket.AF_UNIX
+    ) -> Generator[tuple[PumpedSocket, Owner, socket.socket]]:
+        """A socket in the pump, its owner, and the other end of it."""
+        ours, theirs = socket.socketpair() if kind == socket.AF_UNIX else tcp_pair()
+        with ours, theirs:
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            owner = Owner()
+            pumped = PumpedSocket(self.pump, ours.fileno(), owner)
+            self.pump.add(pumped)
+            try:
+                yield pumped, owner, theirs
+            finally:
+                self.pump.remove(pumped)
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    return ours, theirs
+
+
+@asynccontextmanager
+async def open_rig() -> AsyncGenerator[Rig]:
+    """A pump that runs for the length of a block."""
+    rig = Rig()
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rig.pump.run)
+                yield rig
+                nursery.cancel_scope.cancel()
+    finally:
+        rig.pump.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is looked at has no event
+        await trio.sleep(0.0005)
+
+
+async def read(sock: socket.socket, count: int) -> bytes:
+    """Read so many bytes from the other end."""
+    data = bytearray()
+    while len(data) < count:
+        await trio.lowlevel.wait_readable(sock)
+        data += sock.recv(min(65536, count - len(data)))
+    return bytes(data)
+
+
+def fill(pumped: PumpedSocket) -> bytes:
+    """Send more than the socket takes; give what was sent."""
+    data = bytes(range(256)) * 16384
+    assert not pumped.send(data)
+    assert pumped.unsent_bytes
+    return data
+
+
+async def test_what_comes_is_given_to_the_owner_and_what_is_given_goes_out() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            theirs.send(b"hello")
+            await until(lambda: owner.data == b"hello")
+            all_sent = pumped.send(b"world")
+
+            assert (True, 0, b"world") == (all_sent, pumped.unsent_bytes, theirs.recv(100))
+
+
+@pytest.mark.parametrize("kind", [socket.AF_UNIX, socket.AF_INET])
+async def test_what_does_not_fit_is_sent_later_and_in_order(kind: socket.AddressFamily) -> None:
+    async with open_rig() as rig:
+        with rig.pumped(kind=kind) as (pumped, owner, theirs):
+            sent = fill(pumped)
+            # Small pieces are joined, the large one goes by itself, and so does what comes after it.
+            for piece in [b"a", b"b" * 1000, b"c" * 3_000_000, b"d", b"e" * 200_000, b"f" * 200_000, b"g"]:
+                assert not pumped.send(piece)
+                sent += piece
+            waiting = pumped.unsent_bytes
+
+            received = await read(theirs, len(sent))
+
+            assert sent == received
+            await until(lambda: owner.times_all_sent == 1)
+            assert (True, 0) == (waiting > 3_400_000, pumped.unsent_bytes)
+            assert pumped.send(b"again")
+            assert b"again" == await read(theirs, 5)
+
+
+async def test_nothing_is_read_while_paused() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            pumped.pause()
+            theirs.send(b"wait")
+            await wait_all_tasks_blocked()
+            await trio.sleep(0.01)
+            while_paused = (owner.data, rig.rounds)
+            pumped.resume()
+            await until(lambda: owner.data == b"wait")
+
+            assert (b"", 0) == while_paused
+
+
+async def test_paused_socket_still_sends() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            sent = fill(pumped)
+            pumped.pause()
+            theirs.send(b"not now")
+
+            assert sent == await read(theirs, len(sent))
+            await until(lambda: owner.times_all_sent == 1)
+            assert b"" == owner.data
+
+
+async def test_reading_goes_on_while_something_waits_to_be_sent() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            fill(pumped)
+            theirs.send(b"hello")
+
+            await until(lambda: owner.data == b"hello")
+
+
+async def test_end_of_file_comes_after_the_last_bytes() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (_, owner, theirs):
+            theirs.send(b"last words")
+            theirs.shutdown(socket.SHUT_WR)
+            await until(lambda: bool(owner.reasons))
+
+            assert (b"last words", ["the peer closed it"]) == (owner.data, owner.reasons)
+
+
+async def test_after_end_of_file_the_rest_is_still_sent() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            sent = fill(pumped)
+            theirs.shutdown(socket.SHUT_WR)
+            await until(lambda: bool(owner.reasons))
+
+            assert sent == await read(theirs, len(sent))
+            await until(lambda: owner.times_all_sent == 1)
+
+
+async def test_reset_is_an_end_with_its_reason() -> None:
+    async with open_rig() as rig:
+        with rig.pumped(kind=socket.AF_INET) as (_, owner, theirs):
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            await until(lambda: bool(owner.reasons))
+
+            assert ["broken: [Errno 104] Connection reset by peer"] == owner.reasons
+
+
+async def test_bytes_before_a_reset_are_read() -> None:
+    async with open_rig() as rig:
+        with rig.pumped(kind=socket.AF_INET) as (_, owner, theirs):
+            theirs.send(b"done")
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            await until(lambda: bool(owner.reasons))
+
+            assert (b"done", 1) == (owner.data, len(owner.reasons))
+
+
+@pytest.mark.parametrize("kind", [socket.AF_UNIX, socket.AF_INET])
+async def test_peer_that_leaves_while_paused_is_read_to_the_end(kind: socket.AddressFamily) -> None:
+    """Reading is paused for what waits to be sent; when nobody is left to send it to, there is no reason to wait."""
+    async with open_rig() as rig:
+        with rig.pumped(kind=kind) as (pumped, owner, theirs):
+            fill(pumped)
+            pumped.pause()
+            owner.sent_all = pumped.resume  # type: ignore[method-assign] # as a connection does
+            theirs.send(b"done")
+            theirs.close()
+            await until(lambda: bool(owner.reasons))
+
+            assert (b"done", 1, 0) == (owner.data, len(owner.reasons), pumped.unsent_bytes)
+
+
+@pytest.mark.parametrize("kind", [socket.AF_UNIX, socket.AF_INET])
+async def test_hang_up_is_reported_once(kind: socket.AddressFamily) -> None:
+    """Epoll reports a hang-up for as long as the socket is registered, asked for or not."""
+    async with open_rig() as rig:
+        with rig.pumped(kind=kind) as (pumped, owner, theirs):
+            fill(pumped)
+            theirs.close()
+            await until(lambda: bool(owner.reasons) and not pumped.unsent_bytes)
+            rounds = rig.rounds
+            await trio.sleep(0.01)
+
+            assert (0, 1) == (rig.rounds - rounds, len(owner.reasons))
+
+
+@pytest.mark.parametrize("kind", [socket.AF_UNIX, socket.AF_INET])
+async def test_hang_up_while_paused_does_not_turn_the_loop(kind: socket.AddressFamily) -> None:
+    async with open_rig() as rig:
+        with rig.pumped(kind=kind) as (pumped, _, theirs):
+            pumped.pause()
+            theirs.close()
+            await trio.sleep(0.01)
+            idle_rounds = rig.rounds
+            pumped.resume()
+            fill_after_end = pumped.send(b"nobody reads this")
+            await until(lambda: rig.rounds > 0)
+            rounds = rig.rounds
+            await trio.sleep(0.01)
+
+            assert (0, True, 0) == (idle_rounds, fill_after_end, rig.rounds - rounds)
+
+
+async def test_sending_to_a_peer_that_has_left_is_no_error() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            theirs.close()
+
+            assert pumped.send(b"hello")
+            assert 0 == pumped.unsent_bytes
+            await until(lambda: owner.reasons == ["the peer closed it"])
+
+
+async def test_removed_socket_is_left_alone() -> None:
+    async with open_rig() as rig:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            owner = Owner()
+            pumped = PumpedSocket(rig.pump, ours.fileno(), owner)
+            rig.pump.add(pumped)
+            fill(pumped)
+            theirs.send(b"never read")
+            # Both in this turn: the pump has not looked yet.
+            rig.pump.remove(pumped)
+            await trio.sleep(0.01)
+
+            assert (b"", [], 0) == (owner.data, owner.reasons, rig.rounds)
+
+
+async def test_descriptor_is_used_again_at_once() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (first, first_owner, theirs):
+            number = first.fd
+            theirs.send(b"for nobody")
+        with rig.pumped() as (second, second_owner, theirs):
+            theirs.send(b"for the second")
+            await until(lambda: second_owner.data == b"for the second")
+
+            assert (number, b"") == (second.fd, first_owner.data)
+
+
+async def test_many_sockets_are_all_served() -> None:
+    async with open_rig() as rig:
+        with trio.CancelScope(), many(rig, 300) as peers:
+            for number, (_, _, theirs) in enumerate(peers):
+                theirs.send(b"%d" % number)
+            await until(lambda: all(owner.data for _, owner, _ in peers))
+            for pumped, owner, _ in peers:
+                pumped.send(owner.data * 2)
+
+            assert [b"%d" % number * 2 for number in range(300)] == [theirs.recv(100) for _, _, theirs in peers]
+
+
+@contextmanager
+def many(rig: Rig, count: int) -> Generator[list[tuple[PumpedSocket, Owner, socket.socket]]]:
+    if not count:
+        yield []
+        return
+    with rig.pumped() as one, many(rig, count - 1) as others:
+        yield [one, *others]
+
+
+async def test_one_visit_reads_once_so_that_sockets_take_turns() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (_, loud, loud_peer), rig.pumped() as (_, quiet, quiet_peer):
+            reads_of_loud: list[int] = []
+            quiet.on_received = lambda data: reads_of_loud.append(loud.reads)
+            while True:
+                try:
+                    loud_peer.send(b"x" * 65536)
+                except BlockingIOError:
+                    break
+            quiet_peer.send(b"y")
+            await until(lambda: bool(quiet.data))
+
+            assert reads_of_loud <= [1]
+
+
+async def test_slow_work_gives_way_in_the_middle_of_a_round_and_nobody_is_left_out() -> None:
+    """Ten sockets that cost 10 ms each are one round; Trio's other tasks do not wait 100 ms for it."""
+    async with open_rig() as rig:
+        with many(rig, 10) as peers:
+            passes: list[int] = []
+            order: list[int] = []
+
+            def busy(number: int) -> Callable[[bytes], None]:
+                def work(data: bytes) -> None:
+                    order.append(number)
+                    until = perf_counter() + 0.011
+                    while perf_counter() < until:
+                        pass
+
+                return work
+
+            for number, (_, owner, theirs) in enumerate(peers):
+                owner.on_received = busy(number)
+                theirs.send(b"x")
+            while len(order) < 10:
+                passes.append(len(order))
+                await trio.lowlevel.checkpoint()
+
+            assert sorted(order) == list(range(10))
+            assert max(after - before for before, after in pairwise(passes)) <= 2
+
+
+async def test_sockets_removed_while_others_have_their_turn_are_passed_over() -> None:
+    async with open_rig() as rig:
+        with many(rig, 2) as peers:
+            other_peer, other_owner = socket.socketpair()
+            with other_peer, other_owner:
+                other_owner.setblocking(False)
+                owner = Owner()
+                pumped = PumpedSocket(rig.pump, other_owner.fileno(), owner)
+
+                def work(data: bytes) -> None:
+                    until = perf_counter() + 0.011
+                    while perf_counter() < until:
+                        pass
+
+                for _, slow, theirs in peers:
+                    slow.on_received = work
+                    theirs.send(b"x")
+                rig.pump.add(pumped)
+                other_peer.send(b"x")
+                await until(lambda: sum(slow.reads for _, slow, _ in peers) + owner.reads > 0)
+                rig.pump.remove(pumped)
+                await until(lambda: all(slow.reads for _, slow, _ in peers))
+
+                assert owner.reads <= 1
+
+
+async def test_cancellation_ends_the_pump_and_close_frees_its_descriptor() -> None:
+    pump = Pump(lambda: None)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pump.run()
+    pump.close()
+
+    assert scope.cancelled_caught
+    with pytest.raises(ValueError, match="closed epoll"):
+        pump.watch(PumpedSocket(pump, 0, Owner()))
+
+
+def test_pump_that_never_ran_frees_its_descriptor() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    pump = Pump(lambda: None)
+    during = len(os.listdir("/proc/self/fd"))
+    pump.close()
+
+    assert (1, 0) == (during - before, len(os.listdir("/proc/self/fd")) - before)
+
+
+async def test_socket_that_epoll_refuses_leaves_nothing_behind() -> None:
+    """What is no socket stands for a system without room: both are refused with OSError."""
+    async with open_rig() as rig:
+        with Path(os.devnull).open("rb") as stream, rig.pumped() as (_, owner, theirs):
+            refused = PumpedSocket(rig.pump, stream.fileno(), Owner())
+            with pytest.raises(OSError, match="Operation not permitted"):
+                rig.pump.add(refused)
+            theirs.send(b"hello")
+            await until(lambda: owner.data == b"hello")
+
+
+def test_event_bits_are_those_of_the_system() -> None:
+    assert (select.EPOLLIN, select.EPOLLOUT) == (_IN, _OUT)
