@@ -72,9 +72,9 @@ class Gearmand:
 
 
 @asynccontextmanager
-async def open_gearmand(*arguments: str) -> AsyncGenerator[Gearmand]:
-    """Run the C job server on a free port of 127.0.0.1 for a block."""
-    port = free_port()
+async def open_gearmand(*arguments: str, port: int | None = None) -> AsyncGenerator[Gearmand]:
+    """Run the C job server on a port of 127.0.0.1, a free one by default, for a block."""
+    port = free_port() if port is None else port
     command = [require("gearmand"), "-p", str(port), "-L", "127.0.0.1", "-l", "stderr", *arguments]
     async with _open_process(command) as process:
         with trio.fail_after(10):
