@@ -100,9 +100,10 @@ class Admin:
         if not what:
             return _UNKNOWN % words[0]
         if what == [b"jobs"]:
-            # The last column says whether the job is in a persistent queue.
+            # The last column says of background jobs that they are queued for good, as gearmand's builtin queue has it.
             return _table(
-                b"%s\t%d\t0\t0\n" % (job.handle, job.attempts - 1 if job.state == RUNNING else job.attempts)
+                b"%s\t%d\t0\t%d\n"
+                % (job.handle, job.attempts - 1 if job.state == RUNNING else job.attempts, job.background)
                 for job in self._registry.jobs.values()
             )
         if what == [b"unique", b"jobs"]:

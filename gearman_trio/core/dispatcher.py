@@ -35,6 +35,9 @@ _OPTION_RES: Final = response_prefix(PacketType.OPTION_RES)
 _STATUS_RES: Final = response_prefix(PacketType.STATUS_RES)
 _STATUS_RES_UNIQUE: Final = response_prefix(PacketType.STATUS_RES_UNIQUE)
 
+#: The hole in the table. gearmand knows it as a type that nobody may send.
+_UNUSED: Final = 5
+
 _Handler = Callable[[Peer, int, bytes, float], None]
 
 
@@ -234,7 +237,7 @@ class Dispatcher:
         """A packet that no peer may send (gearmand 2.0 server.cc; it closes the connection of an unknown type)."""
         if kind == WRONG_MAGIC:
             send_error(peer, "INVALID_MAGIC", "Request magic expected")
-        elif kind in PACKETS:
+        elif kind in PACKETS or kind == _UNUSED:
             send_error(peer, "INVALID_COMMAND", "Command not expected")
         else:
             send_error(peer, "INVALID_COMMAND", "Invalid command expected")

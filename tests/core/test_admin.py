@@ -80,7 +80,7 @@ def test_a_client_id_cannot_break_the_table() -> None:
 
 
 def test_show_jobs() -> None:
-    assert b"H:t:1\t0\t0\t0\nH:t:2\t0\t0\t0\nH:t:3\t0\t0\t0\nH:t:4\t0\t0\t0\n.\n" == busy_wire().peer().line(
+    assert b"H:t:1\t0\t0\t1\nH:t:2\t0\t0\t1\nH:t:3\t0\t0\t1\nH:t:4\t0\t0\t1\n.\n" == busy_wire().peer().line(
         b"show jobs"
     )
 
@@ -94,11 +94,11 @@ def test_show_jobs_counts_retries() -> None:
         worker.ask("GRAB_JOB")
         worker.leave()
 
-    assert b"H:t:1\t2\t0\t0\n.\n" == admin.line(b"show jobs")
+    assert b"H:t:1\t2\t0\t1\n.\n" == admin.line(b"show jobs")
 
     wire.worker(b"f").ask("GRAB_JOB")
 
-    assert b"H:t:1\t2\t0\t0\n.\n" == admin.line(b"show jobs")
+    assert b"H:t:1\t2\t0\t1\n.\n" == admin.line(b"show jobs")
 
 
 def test_show_unique_jobs_is_blank_where_there_is_none() -> None:

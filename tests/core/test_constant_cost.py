@@ -16,7 +16,10 @@ from gearman_trio.core import dispatcher
 
 from .wire import Wire, WirePeer
 
-pytestmark = pytest.mark.skipif(not dispatcher.__file__.endswith(".py"), reason="compiled code cannot be counted")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not dispatcher.__file__.endswith(".py"), reason="compiled code cannot be counted"),
+]
 
 SMALL, LARGE = 10, 10_000
 

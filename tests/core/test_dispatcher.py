@@ -176,7 +176,14 @@ def test_packets_that_only_servers_send(packet: str) -> None:
     assert [("ERROR", b"INVALID_COMMAND", b"Command not expected")] == Wire().peer().body(packet, b"x\0y")
 
 
-@pytest.mark.parametrize("kind", [0, 5, 43, 1000, 2**31, 2**32 - 1])
+def test_the_unused_type_is_answered_like_those_of_the_server() -> None:
+    peer = Wire().peer()
+    peer.raw(header(5, 0))
+
+    assert [("ERROR", b"INVALID_COMMAND", b"Command not expected")] == peer.read()
+
+
+@pytest.mark.parametrize("kind", [0, 43, 1000, 2**31, 2**32 - 1])
 def test_unknown_types_are_answered_and_the_connection_goes_on(kind: int) -> None:
     """Gearmand closes the connection, or crashes. A packet of type 0 is no administrative line."""
     peer = Wire().peer()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gearman_trio.core.job import NORMAL, QUEUED, RUNNING, SCHEDULED
 from gearman_trio.core.peer import Peer
 from gearman_trio.core.policy import Policy
@@ -20,6 +22,7 @@ def test_a_function_is_made_once() -> None:
     assert [b"f"] == list(registry.functions)
 
 
+@pytest.mark.slow
 def test_idle_functions_are_forgotten_when_there_are_many() -> None:
     """Peers who invent names cost a bounded amount of memory."""
     registry = Registry(Policy())
@@ -32,6 +35,7 @@ def test_idle_functions_are_forgotten_when_there_are_many() -> None:
     assert kept is registry.functions[b"kept"]
 
 
+@pytest.mark.slow
 def test_functions_in_use_are_all_kept() -> None:
     registry = Registry(Policy())
     for number in range(25_000):

@@ -48,7 +48,7 @@ MALFORMED = [
     ("SUBMIT_JOB", b"f\0u"),
     ("SUBMIT_JOB_EPOCH", b"f\0u\0never\0w"),
     ("SUBMIT_JOB_SCHED", b"f\0u\x0099\0\0\0\0\0w"),
-    ("WORK_COMPLETE", b"H:t:1"),
+    ("WORK_COMPLETE", b"H:x:1"),
     ("WORK_FAIL", b"H:t:1\0\0"),
     ("WORK_STATUS", b"H:t:1\x001"),
     ("GET_STATUS", b"H" * 65),
@@ -111,7 +111,6 @@ class BrokerMachine(RuleBasedStateMachine):
         assert reply[0] == "ERROR"
         assert [("OPTION_RES", b"exceptions")] == peer.ask("OPTION_REQ", b"exceptions")
         twin.exceptions = True
-        self.wire.broker.take_touched()
 
     # Clients
 
@@ -189,7 +188,6 @@ class BrokerMachine(RuleBasedStateMachine):
         expected = twin.heard.pop()
         assert expected == reply
         assert not twin.heard
-        self.wire.broker.take_touched()
         self.compare_what_the_others_heard()
 
     @rule(slot=slots, function=functions)
@@ -273,7 +271,8 @@ class BrokerMachine(RuleBasedStateMachine):
     # Helpers
 
     def compare_what_the_others_heard(self) -> None:
-        touched = [end for end in self.wire.broker.take_touched() if not end.gone]
+        # Of some, the rule has read the answer already.
+        touched = [end for end in self.wire.broker.take_touched() if end.outbox]
         assert len(touched) == len(set(touched))
         assert {peer.end for peer, _ in self.peers.values() if peer.end.outbox} == set(touched)
         for peer, twin in self.peers.values():
@@ -300,7 +299,7 @@ class BrokerMachine(RuleBasedStateMachine):
         return answer
 
 
-TestBroker = BrokerMachine.TestCase
+TestBroker = pytest.mark.slow(BrokerMachine.TestCase)
 TestBroker.settings = settings(max_examples=THOROUGH or 40, stateful_step_count=100 if THOROUGH else 50)
 
 

@@ -41,13 +41,6 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
             ),
         ),
     },
-    "a job for later": {
-        6: Difference(
-            gearmand={"a": ["{1}\t0\t0\t1\n", ".\n"]},
-            ours={"a": ["{1}\t0\t0\t0\n", ".\n"]},
-            why="The last column tells whether a job is stored. gearmand's builtin queue says so and stores nothing.",
-        ),
-    },
     "an exception without the option": {
         3: Difference(
             gearmand={"c": ["WORK_FAIL {1}\x00"]},
@@ -133,13 +126,6 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
             why="gearmand stores 63 bytes of it, and then it is not equal to itself.",
         ),
     },
-    "packets of the server": {
-        11: Difference(
-            gearmand={"c": ["ERROR INVALID_COMMAND\x00Command not expected"]},
-            ours={"c": ["ERROR INVALID_COMMAND\x00Invalid command expected"]},
-            why="5 is a hole in the table; ours says what it says of any unknown type.",
-        ),
-    },
     "ALL_YOURS": {
         0: Difference(
             gearmand={"w": ["ERROR INVALID_COMMAND\x00Command not expected"]},
@@ -188,11 +174,6 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
         ),
     },
     "tables of something": {
-        10: Difference(
-            gearmand={"a": ["{1}\t0\t0\t0\n", "{2}\t0\t0\t1\n", "{3}\t0\t0\t1\n", "{4}\t0\t0\t1\n", ".\n"]},
-            ours={"a": ["{1}\t0\t0\t0\n", "{2}\t0\t0\t0\n", "{3}\t0\t0\t0\n", "{4}\t0\t0\t0\n", ".\n"]},
-            why="As for a job for later.",
-        ),
         12: Difference(
             gearmand={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 w1 : g f\n", ".\n"]},
             ours={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 w1 : f g\n", ".\n"]},

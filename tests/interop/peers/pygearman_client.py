@@ -8,8 +8,8 @@ import json
 import sys
 from typing import Any
 
-from gearman import PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NONE, GearmanAdminClient, GearmanClient  # type: ignore[import-untyped]
-from gearman.constants import JOB_COMPLETE, JOB_FAILED  # type: ignore[import-untyped]
+from gearman import PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NONE, GearmanAdminClient, GearmanClient
+from gearman.constants import JOB_COMPLETE, JOB_FAILED
 
 SERVERS = [f"127.0.0.1:{sys.argv[1]}"]
 PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}

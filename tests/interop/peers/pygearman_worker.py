@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gearman import GearmanWorker  # type: ignore[import-untyped]
-from gearman.errors import ServerUnavailable  # type: ignore[import-untyped]
+from gearman import GearmanWorker
+from gearman.errors import ServerUnavailable
 
 
 class Worker(GearmanWorker):  # type: ignore[misc]
