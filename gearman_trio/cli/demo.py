@@ -92,7 +92,7 @@ def result_table(result: DemoResult) -> Table:
     table.add_row("jobs/s", f"{len(result.latencies) / max(result.seconds, 1e-9):,.0f}", "")
     table.add_row("latency p50, p99", f"{latency(0.50) * 1000:.1f} ms, {latency(0.99) * 1000:.1f} ms", "")
     table.add_section()
-    table.add_row("slow job", f"{result.status_updates} status updates", "")
+    table.add_row("slow job", f"{result.progress:.0%} after {result.status_updates} updates", "")
     table.add_row("failing job", result.raised or "did not fail", "")
     table.add_row("coalesced pair", f"2 submissions, {result.pair_runs} run", "")
     table.add_section()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
 import trio
@@ -79,9 +81,40 @@ def _sole_error(exc: BaseException) -> BaseException:
 
 
 def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Run an async function to its end, its errors reported."""
+    """Run an async function to its end, its errors reported; Ctrl-C cancels it."""
     with errors_reported():
-        return trio.run(function, *args)
+        return trio.run(_run_until_ctrl_c, partial(function, *args))
+
+
+async def _run_until_ctrl_c(function: Callable[[], Awaitable[T]]) -> T:
+    """Run a function; on SIGINT cancel it, and raise `KeyboardInterrupt` when it has ended.
+
+    Python's own way raises `KeyboardInterrupt` wherever the process happens to be, in any task, between any two steps.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Python handles signals in the main thread; a program that uses another one has its own ideas of Ctrl-C.
+        return await function()
+    interrupted = False
+
+    async def watch(task_status: trio.TaskStatus[None]) -> None:
+        nonlocal interrupted
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            task_status.started()
+            async for _ in signals:
+                interrupted = True
+                nursery.cancel_scope.cancel(reason="Ctrl-C")
+
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(watch)
+            result = await function()
+            nursery.cancel_scope.cancel(reason="done")
+    except BaseException:
+        if not interrupted:
+            raise
+    if interrupted:
+        raise KeyboardInterrupt
+    return result
 
 
 async def stop_on_signals(

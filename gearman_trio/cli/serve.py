@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -187,6 +188,9 @@ async def _serve(command: _Command) -> None:
         server: Server = await nursery.start(partial(serve, listeners=listeners, options=command.options))
         with _pid_file(command.pid_file):
             drain = partial(server.drain, command.drain_timeout)
+            if hasattr(signal, "SIGHUP"):
+                # Log rotation sends it to gearmand; ours finds out by itself that its log file was moved.
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
             # Before anyone is told that it is ready: who starts it may stop it at once.
             await nursery.start(stop_on_signals, drain, nursery.cancel_scope)
             logger.log(NOTICE, "ready: listening on %s", ", ".join(map(str, server.addresses)))

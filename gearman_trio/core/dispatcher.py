@@ -161,10 +161,9 @@ class Dispatcher:
         self._touched.clear()
         return touched
 
-    @property
     def counters(self) -> Counters:
-        """What has been done since the start."""
-        return self._registry.counters
+        """What has been done since the start, as of now."""
+        return self._registry.counters.copy()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now, in the order in which they were first heard of."""

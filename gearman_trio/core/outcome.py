@@ -157,5 +157,5 @@ class Outcomes:
 
 
 def _whole(job: Job, body: bytes) -> bytes:
-    """A report about this job with the NUL behind its handle, which Perl's Gearman::Worker leaves out of an empty one."""
+    """A report about this job, with the NUL behind its handle that Perl's worker leaves out of an empty one."""
     return body if len(body) > len(job.handle) else body + b"\0"

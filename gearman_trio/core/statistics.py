@@ -55,6 +55,23 @@ class Counters:
         self.cancelled: int = 0
         self.abandoned: int = 0
 
+    def copy(self) -> Counters:
+        """The same counts, which stay as they are."""
+        copy = Counters()
+        copy.connections = self.connections
+        copy.submitted = self.submitted
+        copy.coalesced = self.coalesced
+        copy.rejected = self.rejected
+        copy.assigned = self.assigned
+        copy.completed = self.completed
+        copy.failed = self.failed
+        copy.raised = self.raised
+        copy.timed_out = self.timed_out
+        copy.requeued = self.requeued
+        copy.cancelled = self.cancelled
+        copy.abandoned = self.abandoned
+        return copy
+
 
 class FunctionStatistics:
     """One function at one moment.

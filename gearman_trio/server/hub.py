@@ -109,7 +109,7 @@ class Hub:
 
     def counters(self) -> Counters:
         """What has been done since the start."""
-        return self._dispatcher.counters
+        return self._dispatcher.counters()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now."""

@@ -30,7 +30,7 @@ from trio.testing import memory_stream_pair
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
-from ..transport import DEFAULT_PORT, Address, Pump, pump_available
+from ..transport import DEFAULT_PORT, Address, Pump, keep_alive, pump_available
 from .connection import Connection, SocketConnection, StreamConnection
 from .hub import Hub
 from .options import ServerOptions
@@ -179,6 +179,7 @@ class Server:
             logger.exception("a connection ended with an error that should not happen")
 
     async def _serve_stream(self, stream: trio.abc.Stream) -> None:
+        keep_alive(stream)
         await self._serve_connection(self._connection(stream))
 
     async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .address import DEFAULT_PORT, Address, parse_address
 from .backoff import Backoff
 from .dialing import UNREACHABLE, Connect, connect_tcp, dialer
+from .keepalive import keep_alive
 from .link import PacketLink
 from .pump import Pump, PumpedSocket, pump_available
 
@@ -19,6 +20,7 @@ __all__ = [
     "PumpedSocket",
     "connect_tcp",
     "dialer",
+    "keep_alive",
     "parse_address",
     "pump_available",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Final
 import trio
 
 from .address import Address
+from .keepalive import keep_alive
 
 __all__ = ["UNREACHABLE", "Connect", "connect_tcp", "dialer"]
 
@@ -28,7 +28,7 @@ async def connect_tcp(address: Address) -> trio.SocketStream:
         OSError: no connection could be made.
     """
     stream = await trio.open_tcp_stream(address.host, address.port)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    keep_alive(stream)
     return stream
 
 

@@ -64,8 +64,8 @@ async def test_jobs(server: Server) -> None:
     async with open_client(server.url) as client:
         handle = (await client.submit("resize", unique="a b")).decode()
 
-    assert [{"handle": handle, "retries": 0, "ignored": False, "stored": False}] == await ask("jobs")
-    assert [["HANDLE", "RETRIES", "IGNORED", "STORED"], [handle, "0", "no", "no"]] == await ask_table("jobs")
+    assert [{"handle": handle, "retries": 0, "ignored": False, "stored": True}] == await ask("jobs")
+    assert [["HANDLE", "RETRIES", "IGNORED", "STORED"], [handle, "0", "no", "yes"]] == await ask_table("jobs")
     assert ["a b"] == await ask("unique-jobs")
     assert "a b\n" == (await invoke("admin", "unique-jobs")).stdout
 

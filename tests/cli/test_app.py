@@ -41,11 +41,10 @@ def test_subcommands_are_those_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize("words", SUBCOMMANDS, ids=lambda words: " ".join(words) or "gearman-trio")
-@pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help_says_what_it_does_and_explains_every_option(words: tuple[str, ...], option: str) -> None:
+def test_help_says_what_it_does_and_explains_every_option(words: tuple[str, ...]) -> None:
     command = SUBCOMMANDS[words]
 
-    result = invoke_here(*words, option)
+    result = invoke_here(*words, "--help")
 
     assert (0, "") == (result.exit_code, result.stderr)
     assert result.stdout.startswith(f"Usage: {' '.join(['gearman-trio', *words])} ")
@@ -58,6 +57,11 @@ def test_help_says_what_it_does_and_explains_every_option(words: tuple[str, ...]
         for name in parameter.opts if parameter.param_type_name == "option" else [parameter.metavar]:
             assert name in text
     assert 80 >= max(map(len, result.stdout.splitlines()))
+
+
+@pytest.mark.parametrize("words", [(), ("serve",), ("admin",), ("admin", "status")], ids=" ".join)
+def test_help_has_a_short_name(words: tuple[str, ...]) -> None:
+    assert invoke_here(*words, "--help").stdout == invoke_here(*words, "-h").stdout
 
 
 @pytest.mark.parametrize("words", [(), ("admin",)], ids=["gearman-trio", "admin"])

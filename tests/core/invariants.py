@@ -108,7 +108,7 @@ def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
 
 
 def check_counters(broker: Dispatcher, live: int) -> None:
-    counters = broker.counters
+    counters = broker.counters()
     ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
     if not broker._policy.requeue_on_timeout:
         ended += counters.timed_out

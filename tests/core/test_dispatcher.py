@@ -296,7 +296,7 @@ def test_connections_are_numbered_and_counted() -> None:
     wire.peer()
 
     assert [2] == [statistics.number for statistics in wire.broker.peers()]
-    assert 2 == wire.broker.counters.connections
+    assert 2 == wire.broker.counters().connections
 
 
 def test_peers_that_were_written_to_are_named_once() -> None:

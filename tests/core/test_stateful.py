@@ -266,7 +266,7 @@ class BrokerMachine(RuleBasedStateMachine):
             for function in self.wire.broker.functions()
         }
         assert all(twin.sleeping == peer.end.sleeping for peer, twin in self.peers.values())
-        assert self.wire.broker.next_deadline() > self.wire.now
+        assert self.model.next_deadline() == self.wire.broker.next_deadline() > self.wire.now
 
     # Helpers
 

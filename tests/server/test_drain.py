@@ -48,6 +48,7 @@ async def test_running_job_finishes_and_its_client_gets_the_result(autojump_cloc
         assert 100 == trio.current_time()
 
 
+@pytest.mark.slow
 async def test_large_result_is_sent_whole_before_the_connection_ends(driver: str) -> None:
     result = os.urandom(1_000_000) * 12
     async with open_tcp_server() as server, connect(server) as client, connect(server) as worker:
@@ -223,6 +224,7 @@ async def test_idle_server_drains_at_once_and_without_a_word(driver: str, caplog
         assert 2 == sum(line.endswith("the server has drained") for line in lines)
 
 
+@pytest.mark.slow
 async def test_peer_that_does_not_read_holds_the_end_up_for_close_seconds_only(driver: str) -> None:
     options = ServerOptions(close_seconds=0.1)
     async with open_tcp_server(options) as server, connect(server) as client, connect(server) as worker:

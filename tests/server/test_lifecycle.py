@@ -444,6 +444,7 @@ class TlsConnection:
         await self._stream.aclose()
 
 
+@pytest.mark.slow
 async def test_jobs_over_tls(certificate: Certificate) -> None:
     abilities = Abilities()
 

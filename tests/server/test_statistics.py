@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -58,6 +59,7 @@ async def test_peers_tell_what_they_do(autojump_clock: MockClock) -> None:
         assert (0, 2, False) == (second.running, second.attached, second.sleeping)
 
 
+@pytest.mark.slow
 async def test_what_waits_in_the_socket_driver_counts_as_unsent(driver: str) -> None:
     async with open_tcp_server(ServerOptions(outbox_pause_bytes=100_000_000)) as server, connect(server) as peer:
         await peer.send(P.ECHO_REQ, bytes(12_000_000))

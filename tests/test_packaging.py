@@ -1,0 +1,109 @@
+"""What an installation holds: names, types, extras, and no import that was not asked for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gearman_trio
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "gearman_trio").rglob("*.py"))
+
+
+def project() -> dict[str, Any]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages of others that a module imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names)
+
+
+def test_types_are_shipped() -> None:
+    assert files("gearman_trio").joinpath("py.typed").is_file()
+    assert "py.typed" in project()["tool"]["setuptools"]["package-data"]["gearman_trio"]
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    """Or else it is not installed, and only this tree knows it."""
+    assert [] == [path for path in {path.parent for path in MODULES} if not (path / "__init__.py").is_file()]
+
+
+@pytest.mark.parametrize("name", [module_name(path) for path in MODULES if path.name == "__init__.py"])
+def test_public_names_are_there_and_told_once(name: str) -> None:
+    module = importlib.import_module(name)
+    names = getattr(module, "__all__", [])
+
+    assert sorted(names) == sorted(set(names))
+    assert [] == [public for public in names if not hasattr(module, public)]
+
+
+def test_names_of_the_package_are_in_order() -> None:
+    """Constants, classes, functions, as Ruff sorts them."""
+    names = gearman_trio.__all__
+
+    assert sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name)) == names
+
+
+def test_all_names_every_extra() -> None:
+    extras = project()["project"]["optional-dependencies"]
+
+    (requirement,) = extras["all"]
+    match = re.fullmatch(r"gearman-trio\[([a-z,]+)\]", requirement)
+    assert match is not None
+    assert sorted(set(extras) - {"all"}) == sorted(match[1].split(","))
+
+
+def test_command_is_installed() -> None:
+    (command,) = entry_points(group="console_scripts", name="gearman-trio")
+
+    assert importlib.import_module("gearman_trio.cli").main is command.load()
+
+
+@pytest.mark.slow
+def test_import_brings_only_what_a_program_needs() -> None:
+    code = "import sys, gearman_trio; print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    unwanted = {"asyncio", "click", "hypothesis", "pydantic", "pytest", "rich", "typer"}
+    assert set() == unwanted & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
+    libraries = {"attrs", "trio"}
+    # Rich comes with Typer.
+    tools = {"rich", "typer"} if path.parent.name == "cli" else set()
+
+    assert imported(path) <= libraries | tools
+
+
+def test_what_is_imported_is_required() -> None:
+    required = {re.match(r"[a-z]+", line)[0] for line in project()["project"]["dependencies"]}  # type: ignore[index] # names all
+
+    assert {"attrs", "trio", "typer"} == required
