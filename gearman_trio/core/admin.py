@@ -17,6 +17,10 @@ from .registry import Registry
 
 __all__ = ["Admin"]
 
+#: Questions of a few bytes have answers of megabytes, and a peer may ask thousands before it reads one. All of them are
+#: answered before anything is sent, so the limit is here. It has room for the jobs of a server with a million.
+_MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
+
 _OK: Final = b"OK\r\n"
 _END: Final = b".\n"
 _UNKNOWN: Final = b"ERR UNKNOWN_COMMAND Unknown+server+command%s\r\n"
@@ -38,6 +42,9 @@ class Admin:
     def command(self, peer: Peer, kind: int, line: bytes, now: float) -> None:
         """Answer one line."""
         assert kind == TEXT
+        if peer.outbox_bytes > _MAX_UNSENT_BYTES:
+            peer.failure = f"asked for more while {peer.outbox_bytes} bytes of answers wait to be sent"
+            return
         words = line.split()
         command = words[0].lower() if words else b""
         match command:

@@ -288,3 +288,16 @@ def test_lines_and_packets_mix_on_one_connection() -> None:
     peer.raw(b"version\r\n\0REQ\0\0\0\x10\0\0\0\x02hi" + b"status\n")
 
     assert b"OK 0\n" + b"\0RES\0\0\0\x11\0\0\0\x02hi" + b".\n" == b"".join(peer.end.take_outbox())
+
+
+def test_a_peer_that_asks_for_ever_more_is_cut_off() -> None:
+    """Each answer here is a megabyte, each question seven bytes."""
+    wire = Wire()
+    worker = wire.peer()
+    for number in range(2000):
+        worker.send("CAN_DO", b"%d" % number + b"x" * 500)
+    asking = wire.peer()
+    asking.raw(b"status\n" * 1000)
+
+    assert asking.peer.failure.startswith("asked for more while 6")
+    assert asking.peer.outbox_bytes < 70_000_000

@@ -417,11 +417,18 @@ def test_pump_that_never_ran_frees_its_descriptor() -> None:
     assert (1, 0) == (during - before, len(os.listdir("/proc/self/fd")) - before)
 
 
-async def test_socket_that_epoll_refuses_leaves_nothing_behind() -> None:
+@pytest.fixture
+def no_socket() -> Generator[int]:
+    """A file descriptor that epoll does not take."""
+    with Path(os.devnull).open("rb") as stream:
+        yield stream.fileno()
+
+
+async def test_socket_that_epoll_refuses_leaves_nothing_behind(no_socket: int) -> None:
     """What is no socket stands for a system without room: both are refused with OSError."""
     async with open_rig() as rig:
-        with Path(os.devnull).open("rb") as stream, rig.pumped() as (_, owner, theirs):
-            refused = PumpedSocket(rig.pump, stream.fileno(), Owner())
+        with rig.pumped() as (_, owner, theirs):
+            refused = PumpedSocket(rig.pump, no_socket, Owner())
             with pytest.raises(OSError, match="Operation not permitted"):
                 rig.pump.add(refused)
             theirs.send(b"hello")
