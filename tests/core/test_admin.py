@@ -299,5 +299,5 @@ def test_a_peer_that_asks_for_ever_more_is_cut_off() -> None:
     asking = wire.peer()
     asking.raw(b"status\n" * 1000)
 
-    assert asking.peer.failure.startswith("asked for more while 6")
-    assert asking.peer.outbox_bytes < 70_000_000
+    assert asking.end.failure.startswith("asked for more while 6")
+    assert asking.end.outbox_bytes < 70_000_000
