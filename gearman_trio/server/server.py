@@ -26,7 +26,6 @@ from typing import Final
 
 import attrs
 import trio
-from trio.testing import memory_stream_pair
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
@@ -148,6 +147,9 @@ class Server:
         """A client in this process, over memory streams: the same protocol without a socket."""
 
         async def connect(address: Address) -> trio.abc.Stream:
+            # Here, because it brings in pytest where that is installed.
+            from trio.testing import memory_stream_pair  # noqa: PLC0415
+
             # First, for nobody would close a stream that was made and, being cancelled, not returned.
             await trio.lowlevel.checkpoint()
             if self._connections is None:
