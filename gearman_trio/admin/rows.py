@@ -95,7 +95,7 @@ class JobRow:
         handle: of the job.
         retries: how often it was queued again.
         ignored: whether nobody waits for it any more (gearmand keeps such jobs for a while).
-        stored: whether it is in a persistent queue.
+        stored: whether it is a background job, which may be kept in a store; gearmand and this server tell no more.
     """
 
     handle: str

@@ -21,6 +21,8 @@ __all__ = ["Admin"]
 #: answered before anything is sent, so the limit is here. It has room for the jobs of a server with a million.
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 
+_CONTROL: Final = bytes(range(32)) + b"\x7f"
+
 _OK: Final = b"OK\r\n"
 _END: Final = b".\n"
 _UNKNOWN: Final = b"ERR UNKNOWN_COMMAND Unknown+server+command%s\r\n"
@@ -168,6 +170,6 @@ def _size(word: bytes) -> int:
 
 def printable(value: bytes) -> bytes:
     """Text for one cell of a table: control characters, which would break the table, as ``\\x0a``."""
-    if any(byte < 32 or byte == 127 for byte in value):
+    if len(value.translate(None, _CONTROL)) != len(value):
         return b"".join(b"\\x%02x" % byte if byte < 32 or byte == 127 else b"%c" % byte for byte in value)
     return value

@@ -151,8 +151,7 @@ class Dispatcher:
     def has_work(self) -> bool:
         """Whether a job is running, or queued for a worker that is connected. O(functions)."""
         return any(
-            function.running or (function.queued and function.workers)
-            for function in self._registry.functions.values()
+            function.running or (function.queued and function.workers) for function in self._registry.functions.values()
         )
 
     def take_touched(self) -> list[Peer]:

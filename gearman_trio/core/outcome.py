@@ -30,9 +30,7 @@ _UNKNOWN_JOB: Final[dict[int, str]] = {
     int(PacketType.WORK_EXCEPTION): "An exception was received for a job that does not exist",
 }
 
-_TERMINAL: Final = frozenset(
-    (int(PacketType.WORK_COMPLETE), int(PacketType.WORK_FAIL), int(PacketType.WORK_EXCEPTION))
-)
+_TERMINAL: Final = frozenset((int(PacketType.WORK_COMPLETE), int(PacketType.WORK_FAIL), int(PacketType.WORK_EXCEPTION)))
 
 
 class Outcomes:

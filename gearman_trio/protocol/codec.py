@@ -69,9 +69,7 @@ class Decoder:
 
     __slots__ = ("_buffer", "_expected", "_max_packet", "_needed", "_text", "failure")
 
-    def __init__(
-        self, *, responses: bool = False, max_packet_bytes: int = MAX_PACKET_BYTES, text: bool = True
-    ) -> None:
+    def __init__(self, *, responses: bool = False, max_packet_bytes: int = MAX_PACKET_BYTES, text: bool = True) -> None:
         """Make a decoder.
 
         Args:

@@ -27,7 +27,11 @@ async def connect_tcp(address: Address) -> trio.SocketStream:
     Raises:
         OSError: no connection could be made.
     """
-    stream = await trio.open_tcp_stream(address.host, address.port)
+    try:
+        stream = await trio.open_tcp_stream(address.host, address.port)
+    except UnicodeError as exc:
+        # The resolver's word for a label that is empty or over 63 characters.
+        raise OSError(f"{address.host!r} is not the name of a host: {exc}") from exc
     keep_alive(stream)
     return stream
 

@@ -70,7 +70,7 @@ async def test_queued_jobs(admin: AdminClient, client: Client) -> None:
 
     assert [FunctionRow("a", 2, 0, 0), FunctionRow("b\\x09c", 1, 0, 0)] == await admin.status()
     assert [PriorityRow("a", 1, 0, 1, 0), PriorityRow("b\\x09c", 0, 1, 0, 0)] == await admin.priority_status()
-    assert [JobRow(handle, 0, False, False) for handle in handles] == await admin.jobs()
+    assert [JobRow(handle, 0, False, True) for handle in handles] == await admin.jobs()
     assert ["x y", "", ".x"] == await admin.unique_jobs()
 
 

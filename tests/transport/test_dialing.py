@@ -77,3 +77,9 @@ async def test_tcp_that_is_refused_is_an_os_error() -> None:
 
         with pytest.raises(OSError, match="connect"):
             await connect_tcp(Address("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("host", ["..", "x" * 70])
+async def test_a_name_that_no_host_can_have_is_an_os_error(host: str) -> None:
+    with pytest.raises(OSError, match="is not the name of a host"):
+        await connect_tcp(Address(host, 4730))
