@@ -10,6 +10,7 @@
     │   ├── JobFailed                 the worker (or the job server) failed the job
     │   ├── JobRaised(data)           the worker sent WORK_EXCEPTION
     │   └── JobLost                   the connection ended before the job did
+    ├── SerializationError            a value does not fit its serializer, or cannot be read by it
     └── ConfigError                   an option or argument has a value that cannot be used
 
 The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
@@ -29,6 +30,7 @@ __all__ = [
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
+    "SerializationError",
     "ServerError",
     "ServersUnavailable",
 ]
@@ -121,6 +123,13 @@ class JobLost(JobError):
             message += f" ({reason})"
         super().__init__(handle, message + ("; it may have run" if may_have_run else "; it did not run"))
         self.may_have_run = may_have_run
+
+
+class SerializationError(GearmanError):
+    """A value does not fit the serializer that should carry it, or what came cannot be read by it.
+
+    Where it is raised for an argument, nothing was sent.
+    """
 
 
 class ConfigError(GearmanError, ValueError):

@@ -231,9 +231,7 @@ def test_function_length_is_counted_without_docstring_and_inner_functions() -> N
         '''
     )
 
-    assert {"outer": 2, "outer.inner": 2} == {
-        name: function_lines(function) for name, function, _ in functions(tree)
-    }
+    assert {"outer": 2, "outer.inner": 2} == {name: function_lines(function) for name, function, _ in functions(tree)}
 
 
 def test_long_function_is_found() -> None:
@@ -253,9 +251,7 @@ def test_parameters_are_counted_without_self_and_keywords() -> None:
         """
     )
 
-    assert ["A.many: 7 positional parameters", "A.many_too: 7 positional parameters"] == function_findings(
-        tree
-    )
+    assert ["A.many: 7 positional parameters", "A.many_too: 7 positional parameters"] == function_findings(tree)
 
 
 def test_deep_nesting_is_found_in_every_kind_of_block() -> None:
@@ -310,9 +306,7 @@ def test_inner_function_starts_its_nesting_anew() -> None:
         """
     )
 
-    assert {"outer": 1, "outer.inner": 2} == {
-        name: nesting(function.body) for name, function, _ in functions(tree)
-    }
+    assert {"outer": 1, "outer.inner": 2} == {name: nesting(function.body) for name, function, _ in functions(tree)}
 
 
 def test_every_way_to_wait_is_found() -> None:

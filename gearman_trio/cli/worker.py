@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import attrs
@@ -12,14 +14,21 @@ import trio
 import typer
 
 from ..errors import ConfigError
-from ..worker import Abilities, Worker, run_worker
+from ..worker import Abilities, Worker, log_jobs, run_worker
 from .logs import NOTICE, set_up_logging
-from .options import ClientIdOption, LogFileOption, ServersOption, VerboseOption, whole_number
+from .options import ClientIdOption, LogFileOption, ServersOption, VerboseOption, seconds, whole_number
 from .running import errors_reported, run_async, stop_on_signals
 
 __all__ = ["load_abilities", "worker_command"]
 
 logger = logging.getLogger(__name__)
+
+
+class OnLost(StrEnum):
+    """What becomes of the running jobs of a connection that is lost."""
+
+    CANCEL = "cancel"
+    FINISH = "finish"
 
 
 @attrs.frozen(kw_only=True)
@@ -30,18 +39,41 @@ class _Command:
     servers: list[str]
     concurrency: int
     client_id: str | None
+    exceptions: bool
+    on_lost: OnLost
+    drain_timeout: float
 
 
 def worker_command(
     target: Annotated[
         str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
     ],
+    *,
     server: ServersOption = None,
     concurrency: Annotated[
         int,
         typer.Option("--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once."),
     ] = 1,
     client_id: ClientIdOption = None,
+    exceptions: Annotated[
+        bool,
+        typer.Option(
+            "--exceptions/--no-exceptions", help="Whether clients are told what a function raised, or only that it did."
+        ),
+    ] = True,
+    on_lost: Annotated[
+        OnLost,
+        typer.Option("--on-lost", help="What becomes of the running jobs of a server that is lost; it requeues them."),
+    ] = OnLost.CANCEL,
+    drain_timeout: Annotated[
+        float,
+        typer.Option(
+            "--drain-timeout",
+            metavar="SECONDS",
+            parser=seconds,
+            help="How long running jobs may take to finish at the end, before they go back to their servers.",
+        ),
+    ] = math.inf,
     verbose: VerboseOption = "NOTICE",
     log_file: LogFileOption = "stderr",
 ) -> None:
@@ -52,6 +84,9 @@ def worker_command(
             servers=server or ["127.0.0.1:4730"],
             concurrency=concurrency,
             client_id=client_id,
+            exceptions=exceptions,
+            on_lost=on_lost,
+            drain_timeout=drain_timeout,
         )
         set_up_logging(verbose, log_file)
     run_async(_work, command)
@@ -116,5 +151,9 @@ async def _run(command: _Command, task_status: trio.TaskStatus[Worker]) -> None:
         *command.servers,
         concurrency=command.concurrency,
         client_id=command.client_id,
+        exceptions=command.exceptions,
+        on_lost=command.on_lost.value,
+        drain_seconds=None if math.isinf(command.drain_timeout) else command.drain_timeout,
+        middleware=[log_jobs] if logging.getLogger("gearman_trio").isEnabledFor(logging.INFO) else [],
         task_status=task_status,
     )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from .client import Client, ClientStatistics, open_client
-from .events import JobData, JobState, JobStatus, JobWarning
-from .job import ForegroundJob
+from .events import ItemEvent, JobData, JobEvent, JobItem, JobState, JobStatus, JobWarning
+from .health import ServerHealth
+from .job import ForegroundJob, TypedJob
+from .routing import Routing
 from .submission import Priority
 
 __all__ = [
     "Client",
     "ClientStatistics",
     "ForegroundJob",
+    "ItemEvent",
     "JobData",
+    "JobEvent",
+    "JobItem",
     "JobState",
     "JobStatus",
     "JobWarning",
     "Priority",
+    "Routing",
+    "ServerHealth",
+    "TypedJob",
     "open_client",
 ]

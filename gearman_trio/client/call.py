@@ -10,7 +10,7 @@ from ..errors import GearmanError
 from ..protocol import PacketType
 from .session import Request
 
-__all__ = ["Call", "RunCall"]
+__all__ = ["Call", "ResultCall", "RunCall"]
 
 
 class Call(Request):
@@ -63,18 +63,40 @@ class Call(Request):
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class RunCall(Call):
-    """A foreground job of which only the whole result is wanted: all WORK_DATA, then the last part."""
+class ResultCall(Call):
+    """A foreground job of which only the payload of its WORK_COMPLETE is wanted."""
 
-    __slots__ = ("_parts", "_result")
+    __slots__ = ("_result",)
 
     def __init__(self) -> None:
         super().__init__(PacketType.JOB_CREATED, foreground=True)
-        self._parts: list[bytes] | None = None
         self._result = b""
 
     def answered(self, fields: list[bytes]) -> None:
         """The job exists, which is no reason to wake the task."""
+
+    def progressed(self, kind: int, payload: bytes) -> None:
+        """Pass over everything."""
+
+    def completed(self, result: bytes) -> None:
+        """Keep the result and wake the task."""
+        self._result = result
+        self._wake()
+
+    async def wait_result(self) -> bytes:
+        """Wait for the job's end and give its result."""
+        await self.wait()
+        return self._result
+
+
+class RunCall(ResultCall):
+    """A foreground job of which only the whole result is wanted: all WORK_DATA, then the last part."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] | None = None
 
     def progressed(self, kind: int, payload: bytes) -> None:
         """Keep data, pass over the rest."""
@@ -83,16 +105,13 @@ class RunCall(Call):
                 self._parts = []
             self._parts.append(payload)
 
-    def completed(self, result: bytes) -> None:
-        """Put the result together and wake the task."""
-        if self._parts is None:
-            self._result = result
-        else:
-            self._parts.append(result)
-            self._result = b"".join(self._parts)
-        self._wake()
-
     async def wait_result(self) -> bytes:
-        """Wait for the job's end and give its result."""
+        """Wait for the job's end and give its result, put together."""
         await self.wait()
-        return self._result
+        return self._result if self._parts is None else b"".join([*self._parts, self._result])
+
+    async def wait_parts(self) -> list[bytes]:
+        """Wait for the job's end and give its result in the parts that it came in, without an empty last one."""
+        await self.wait()
+        parts = self._parts or []
+        return [*parts, self._result] if self._result else parts

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
 
 from ..errors import ConfigError
-from ..names import JobHandle, unique_id
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
 from ..transport import Address, Connect, dialer, parse_address
-from .call import Call, RunCall
-from .connector import Connector, encode_option
+from .call import Call
+from .connector import Connection, Connector, encode_option
+from .connectors import Connectors
 from .events import JobState, parse_state
-from .job import DEFAULT_MAX_UNREAD_BYTES, ForegroundJob, JobFeed
-from .session import Request
-from .submission import Priority, Workload, encode_background, encode_epoch, encode_foreground, workload_bytes
+from .health import ServerHealth
+from .many import ManyCaller
+from .options import CallOptions, Resubmit, RunAt
+from .routing import Router, check_routing
+from .submission import Priority, Workload, workload_bytes
 
 __all__ = ["Client", "ClientStatistics", "open_client"]
 
@@ -35,14 +38,16 @@ class ClientStatistics:
 
     Attributes:
         connected: whether there is a connection now.
+        servers: what is known of each server, in the order in which they were given.
         jobs: foreground jobs that have a handle and are waited for.
         abandoned_jobs: foreground jobs that nobody waits for any longer and whose end has not come.
         pending_replies: requests that the job server has not answered, abandoned ones included.
         unsent_bytes: bytes that wait to be sent.
-        reconnects: how many connections were made after the first one.
+        reconnects: how many connections were made after the first one to each server.
     """
 
     connected: bool
+    servers: tuple[ServerHealth, ...]
     jobs: int
     abandoned_jobs: int
     pending_replies: int
@@ -50,149 +55,99 @@ class ClientStatistics:
     reconnects: int
 
 
-class Client:
-    """A client of a job server; `open_client` gives it.
+class Client(ManyCaller):
+    """A client of one or several job servers; `open_client` gives it.
 
-    Any number of tasks may use it at once, over the one connection that it keeps.  It connects when a call needs it,
-    and again after a loss; what was under way at a loss is not repeated, because it may have been done.
+    Any number of tasks may use it at once, over the one connection that it keeps, or over one to each server where jobs
+    are spread.  It connects when a call needs it, and again after a loss; what was under way at a loss is not repeated,
+    because it may have been done, unless ``resubmit`` says so.
+
+    Where jobs are spread, questions go to the first server that answers, but for `status_by_unique`, which goes where a
+    job with that unique ID does.  Handles mean something to the server only that gave them, so ask about them through
+    ``with_options(server=...)``.
 
     Cancellation, for every method: a call that is cancelled before its packet is queued has no effect.  After that the
     request stays with the job server, which cannot be told: the job may run, and what comes for it is dropped.  The
     connection stays usable either way.
     """
 
-    def __init__(self, connector: Connector) -> None:
-        self._connector = connector
+    def __init__(
+        self, connectors: Connectors, connector: Connector, options: CallOptions, *, router: Router | None = None
+    ) -> None:
+        super().__init__(connector, options, router=router, servers=connectors.server_count)
+        self._connectors = connectors
+        self._mine = (connector,) if router is None else router.connectors
 
     @property
     def server(self) -> Address | None:
-        """The job server that this client is connected to now."""
-        connection = self._connector.connection
-        return None if connection is None else connection.address
+        """The job server that this client is connected to now; the first of them, where jobs are spread."""
+        return next((connection.address for connection in self._connections()), None)
 
     def statistics(self) -> ClientStatistics:
         """What this client is doing now; looks at every job under way."""
-        connection = self._connector.connection
-        jobs, abandoned = (0, 0) if connection is None else connection.session.count_jobs()
+        connections = self._connections()
+        counts = [connection.session.count_jobs() for connection in connections]
         return ClientStatistics(
-            connected=connection is not None,
-            jobs=jobs,
-            abandoned_jobs=abandoned,
-            pending_replies=0 if connection is None else connection.session.pending_replies,
-            unsent_bytes=0 if connection is None else connection.link.unsent_bytes,
-            reconnects=max(0, self._connector.connections - 1),
+            connected=bool(connections),
+            servers=self._connectors.report(),
+            jobs=sum(jobs for jobs, _ in counts),
+            abandoned_jobs=sum(abandoned for _, abandoned in counts),
+            pending_replies=sum(connection.session.pending_replies for connection in connections),
+            unsent_bytes=sum(connection.link.unsent_bytes for connection in connections),
+            reconnects=sum(max(0, connector.connections - 1) for connector in self._mine),
         )
 
-    async def run(
+    def with_options(
         self,
-        function: str | bytes,
-        workload: Workload = b"",
         *,
-        priority: Priority | str = Priority.NORMAL,
+        priority: Priority | str | None = None,
         unique: str | bytes | None = None,
-    ) -> bytes:
-        """Run a job in the foreground and give its result: all WORK_DATA in order, then the payload of WORK_COMPLETE.
+        run_at: RunAt | None = None,
+        delay: float | None = None,
+        server: str | Address | None = None,
+        name: str | bytes | None = None,
+        max_unread_bytes: int | None = None,
+        resubmit: Resubmit | None = None,
+    ) -> Client:
+        """This client with other options for its calls: ``await client.with_options(priority="high").run(...)``.
 
-        Warnings and status are passed over, and the whole result is kept in memory; `stream` does otherwise.
+        It is a view, made in a moment: it lives on the connection of this client and is closed with it.  An option that
+        is not given is as it is here.
 
         Args:
-            function: what is called, at most 512 bytes.
-            workload: opaque bytes, at most 4 GiB less the names.
             priority: ``"high"``, ``"normal"`` or ``"low"``.
             unique: jobs of one function with the same unique ID, at most 64 bytes, are one job; ``"-"`` means that the
-                workload itself is the unique ID; ``None``, that the job is always one of its own.
-
-        Raises:
-            JobFailed: the worker or the job server failed the job.
-            JobRaised: the worker sent an exception; needs the option ``"exceptions"``, which is on by default.
-            JobLost: the connection ended before the job did, or the client was closed.
-            ServerError: the job server refused the job.
-            ServersUnavailable: no job server could be reached.
-            ConfigError: a name or the priority cannot be used.
-            TypeError: the workload is not bytes-like.
-
-        Source: PROTOCOL, SUBMIT_JOB, SUBMIT_JOB_HIGH, SUBMIT_JOB_LOW.
-        """
-        packet = encode_foreground(function, workload, priority, unique)
-        call = RunCall()
-        await self._send(packet, call)
-        return await call.wait_result()
-
-    @asynccontextmanager
-    async def stream(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        max_unread_bytes: int = DEFAULT_MAX_UNREAD_BYTES,
-    ) -> AsyncGenerator[ForegroundJob]:
-        """Run a job in the foreground and watch it: ``async with client.stream(...) as job: ...``.
-
-        The block is entered when the job server has given the job its handle.  Leaving it before the job's end means
-        that nothing more of it is kept; the job itself goes on, since a job server cannot be told that its client lost
-        interest.
-
-        Args:
-            function: as for `run`.
-            workload: as for `run`.
-            priority: as for `run`.
-            unique: as for `run`.
-            max_unread_bytes: how much may come before it is read, each event counted with 128 bytes more than its data.
-                Above that this job ends with a `JobError`; what came before stays readable, other jobs go on.  The
-                connection is shared, so a slow reader cannot make the worker wait.
-
-        Raises:
-            ServerError, ServersUnavailable, JobLost, ConfigError, TypeError: as for `run`, on entering.
-        """
-        packet = encode_foreground(function, workload, priority, unique)
-        feed = JobFeed(max_unread_bytes)
-        try:
-            await self._send(packet, feed)
-            await feed.wait_created()
-            yield ForegroundJob(feed, unique_id(unique))
-        finally:
-            feed.leave()
-
-    async def submit(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        run_at: float | datetime.datetime | None = None,
-    ) -> JobHandle:
-        """Leave a job with the job server, to run in the background, and give its handle.
-
-        Args:
-            function: as for `run`.
-            workload: as for `run`.
-            priority: as for `run`.
-            unique: as for `run`.
-            run_at: when the job may start at the earliest: seconds since 1970, UTC, or a datetime with a time zone.  A
+                workload itself is the unique ID.  Without one, a job is always one of its own.
+            run_at: when a job may start at the earliest: seconds since 1970, UTC, or a datetime with a time zone.  A
                 fraction is sent as milliseconds, which gearman_trio's server keeps; gearmand reads the whole seconds
-                only, so there the job may start up to a second too early.  Needs the normal priority, because
-                the packet cannot carry another.
+                only, so there the job may start up to a second too early.  For `submit` only, and for the normal
+                priority, because the packet cannot carry another.
+            delay: as ``run_at``, in seconds from the time of the call.
+            server: one of the servers that the client was opened with; this view has a connection of its own to it, if
+                there are several.  Handles mean something to the server only that gave them.
+            name: what decorated functions are called, where they have several names or another one there.
+            max_unread_bytes: for `stream`: how much may come before it is read, each event counted with 128 bytes more
+                than its data.  Above that the job ends with a `JobError`; what came before stays readable, other jobs
+                go on.  The connection is shared, so a slow reader cannot make the worker wait.  64 MiB by default.
+            resubmit: ``"if-unique"`` sends a foreground job that has a unique ID and whose server is lost to the next
+                server, at most as often as there are servers; it may run twice.  Else, and by default with ``"never"``,
+                `JobLost` is raised.  Not for `stream`, of which a part may have been read.
 
         Raises:
-            JobLost: the connection ended before the job server answered; the job may have been taken.
-            ServerError: the job server refused the job.
-            ServersUnavailable: no job server could be reached.
-            ConfigError: a name, the priority or the time cannot be used.
-            TypeError: the workload is not bytes-like.
-
-        Source: PROTOCOL, SUBMIT_JOB_BG, SUBMIT_JOB_HIGH_BG, SUBMIT_JOB_LOW_BG, SUBMIT_JOB_EPOCH.
+            ConfigError: an option cannot be used, or the server is none of this client's.
         """
-        if run_at is None:
-            packet = encode_background(function, workload, priority, unique)
-        elif priority == Priority.NORMAL:
-            packet = encode_epoch(function, workload, run_at, unique)
-        else:
-            raise ConfigError(f"priority: a job with run_at has the normal priority, got {priority!r}")
-        (handle,) = await self._ask(packet, PacketType.JOB_CREATED)
-        return JobHandle(handle)
+        options = self._options.changed(
+            priority=priority,
+            unique=unique,
+            run_at=run_at,
+            delay=delay,
+            name=name,
+            max_unread_bytes=max_unread_bytes,
+            resubmit=resubmit,
+        )
+        if server is None:
+            return Client(self._connectors, self._connector, options, router=self._router)
+        return Client(self._connectors, self._connectors.at(server), options)
 
     async def status(self, handle: str | bytes) -> JobState:
         """Ask how far a job is, by the handle that this job server gave it.
@@ -220,7 +175,8 @@ class Client:
         Source: libgearman 1.1, GEARMAN_COMMAND_GET_STATUS_UNIQUE; not in the protocol document.
         """
         packet = encode_request(PacketType.GET_STATUS_UNIQUE, _question("unique ID", unique))
-        return parse_state(await self._ask(packet, PacketType.STATUS_RES_UNIQUE))
+        asked = unique.encode("utf-8") if isinstance(unique, str) else unique
+        return parse_state(await self._ask(packet, PacketType.STATUS_RES_UNIQUE, asked))
 
     async def echo(self, workload: Workload) -> bytes:
         """Have the job server send bytes back, which shows that it is there and has read everything before them.
@@ -239,6 +195,8 @@ class Client:
     async def set_option(self, name: str) -> None:
         """Ask the job server for an option, now and on every later connection of this client.
 
+        Where jobs are spread, each server that is connected now is asked in turn.
+
         Raises:
             ServersUnavailable: no job server could be reached, or the connection ended before the answer.
             ServerError: the job server does not know the option; it is not asked for again.
@@ -246,50 +204,57 @@ class Client:
 
         Source: PROTOCOL, OPTION_REQ.
         """
-        await self._ask(encode_option(name), PacketType.OPTION_RES)
-        if name not in self._connector.options:
-            self._connector.options.append(name)
-
-    async def _ask(self, packet: bytes, expected: PacketType) -> list[bytes]:
-        """Send a request and give the fields of its answer."""
-        call = Call(expected)
-        await self._send(packet, call)
-        await call.wait()
-        return call.fields
-
-    async def _send(self, packet: bytes, request: Request) -> None:
-        """Queue a packet on a usable connection that is not too far behind; nothing is queued where this raises."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while True:
-            connection = self._connector.connection or await self._connector.connected()
+        packet = encode_option(name)
+        connections = self._connections() or [await self._writable(None)]
+        for connection in connections:
+            call = Call(PacketType.OPTION_RES)
             await connection.link.wait_writable()
             if not connection.link.ended:
-                break
-        connection.request(packet, request)
+                connection.request(packet, call)
+                await call.wait()
+        for connector in self._mine:
+            if name not in connector.options:
+                connector.options.append(name)
+
+    def _connections(self) -> list[Connection]:
+        """Those that are usable now."""
+        return [found for connector in self._mine if (found := connector.connection) is not None]
 
 
 @asynccontextmanager
 async def open_client(
     *servers: str | Address,
+    routing: str = "failover",
+    resubmit: Resubmit = "never",
     client_id: str | None = None,
     options: Sequence[str] = ("exceptions",),
     max_packet_bytes: int = MAX_PACKET_BYTES,
     ssl_context: ssl.SSLContext | None = None,
     connect: Connect | None = None,
+    epoch_clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[Client]:
     """Open a client for the length of a block.
 
     It connects when a call first needs it: to the first of the servers, in their order, that can be reached and agrees
-    to every option within ten seconds.  Servers are tried in that order again after a loss.
+    to every option within ten seconds.  After a loss servers are tried in that order again, but those that failed a
+    moment ago, the lost one among them, come last until their back-off is over: a time that doubles up to 30 seconds,
+    and is drawn by lot from its upper half.
 
     Args:
         servers: ``"host:port"``, ``"host"``, ``"[::1]:port"`` or addresses; none means ``127.0.0.1:4730``.
+        routing: which server gets a job.  With ``"failover"`` all use one connection, as said above.  With
+            ``"round-robin"`` each server gets one in turn; with ``"ketama"`` the unique ID of a job says which, so that
+            equal jobs of all clients meet (the consistent hashing of libgearman 2.2, as its source has it), and a job
+            without one goes to the first.  There a server that is down is passed over without waiting, except for the
+            first time, and is tried again beside the jobs, not before them.
+        resubmit: as for `Client.with_options`.
         client_id: how the job server calls this client in its tables; printable ASCII without blanks.
         options: asked for on each new connection, before anything else.  Without ``"exceptions"`` a worker's exception
             comes as `JobFailed`.  A server that answers OPTION_REQ with nothing at all needs ``()``.
         max_packet_bytes: the largest body that is taken from a job server; a larger one ends the connection.
         ssl_context: makes every connection a TLS one, with the server's host as the name to be proved.
         connect: gives the stream to an address instead of TCP; it may raise `OSError` or Trio's resource errors.
+        epoch_clock: gives the seconds since 1970, from which the option ``delay`` counts.
 
     Raises:
         ConfigError: an address, the client ID or an option cannot be used.
@@ -301,9 +266,12 @@ async def open_client(
         raise ConfigError(f"options: expected a sequence of names, got {options!r}")
     for option in options:
         encode_option(option)
-    connector = Connector(
-        [parse_address(server) if isinstance(server, str) else server for server in servers or ("127.0.0.1",)],
-        dialer(connect, ssl_context),
+    call_options = CallOptions(epoch_clock=epoch_clock).changed(resubmit=resubmit)
+    spread = check_routing(routing)
+    addresses = [parse_address(server) if isinstance(server, str) else server for server in servers or ("127.0.0.1",)]
+    make = partial(
+        Connector,
+        connect=dialer(connect, ssl_context),
         client_id=None if client_id is None else check_client_id(client_id),
         options=options,
         max_packet_bytes=max_packet_bytes,
@@ -311,19 +279,19 @@ async def open_client(
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(connector.keep)
+            connectors = Connectors(addresses, make, nursery, routing=spread)
             try:
-                yield Client(connector)
+                yield Client(connectors, connectors.any, call_options, router=connectors.router)
             except BaseException as exc:
                 failure = exc
                 raise
             finally:
-                connector.close()
+                connectors.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup:
         # The nursery is this function's own affair: what the block raised must come out as the block raised it.  Not by
         # looking into the group, because Trio rebuilds groups when it takes its Cancelled out of them.
-        if failure is None or connector.crashed:
+        if failure is None or connectors.crashed:
             raise
     if failure is not None:
         raise failure

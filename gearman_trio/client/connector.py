@@ -12,6 +12,7 @@ import trio
 from ..errors import ConfigError, GearmanError, ServersUnavailable
 from ..protocol import PacketType, encode_request
 from ..transport import UNREACHABLE, Address, Connect, PacketLink
+from .health import HealthTable
 from .session import Request, Session
 
 __all__ = ["Connection", "Connector", "encode_option"]
@@ -127,8 +128,10 @@ class Connector:
         client_id: bytes | None,
         options: Sequence[str],
         max_packet_bytes: int,
+        health: HealthTable,
     ) -> None:
         self._servers = tuple(servers)
+        self._health = health
         self._connect = connect
         self._client_id = client_id
         self._max_packet_bytes = max_packet_bytes
@@ -148,6 +151,17 @@ class Connector:
         connection = self._connection
         return None if connection is None or connection.link.ended else connection
 
+    @property
+    def server(self) -> Address:
+        """The first server that it connects to, or the only one."""
+        return self._servers[0]
+
+    def want(self) -> None:
+        """Have a connection made, where there is none, without waiting for it."""
+        if self._attempt is None and not self._closed:
+            self._attempt = _Attempt()
+            self._wanted.set()
+
     async def connected(self) -> Connection:
         """Wait for a usable connection, where `connection` is ``None``.
 
@@ -158,10 +172,9 @@ class Connector:
         """
         if self._closed:
             raise ServersUnavailable([_CLOSED])
+        self.want()
         attempt = self._attempt
-        if attempt is None:
-            attempt = self._attempt = _Attempt()
-            self._wanted.set()
+        assert attempt is not None
         await attempt.done.wait()
         if attempt.connection is None:
             raise ServersUnavailable(attempt.causes)
@@ -197,10 +210,11 @@ class Connector:
 
     async def _try_servers(self) -> None:
         self._causes = []
-        for address in self._servers:
+        for address in self._health.in_order(self._servers):
             cause = await self._use(address)
             if cause is None:
                 return
+            self._health[address].failed(cause)
             self._causes.append(f"{address}: {cause}")
         self._conclude(None, self._causes)
 
@@ -220,12 +234,15 @@ class Connector:
         if greeting is None or greeting.connection is not self._connection:
             return greeting.refusal if greeting is not None and greeting.refusal else reason
         self._connection = None
+        # A loss counts, so that another server, if there is one, takes what comes next.
+        self._health[address].failed(reason)
         _log.info("server=%s lost: %s", address, reason)
         greeting.connection.lose(reason)
         return None
 
     def _established(self, connection: Connection) -> None:
         self._connection = connection
+        self._health[connection.address].succeeded()
         self.connections += 1
         if self._causes:
             _log.info("server=%s connected, after %s", connection.address, "; ".join(self._causes))

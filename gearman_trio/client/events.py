@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from ..errors import RemoteProtocolError
 
-__all__ = ["JobData", "JobState", "JobStatus", "JobWarning", "parse_state", "parse_status"]
+__all__ = [
+    "ItemEvent",
+    "JobData",
+    "JobEvent",
+    "JobItem",
+    "JobState",
+    "JobStatus",
+    "JobWarning",
+    "parse_state",
+    "parse_status",
+]
+
+_T = TypeVar("_T")
 
 #: Job servers keep the numbers of a status as int64 at most, and a fraction of larger ones may not fit into a float.
 _TOO_LARGE: Final = 2**63
@@ -24,6 +36,17 @@ class JobData:
     """
 
     data: bytes
+
+
+@attrs.frozen
+class JobItem(Generic[_T]):
+    """What a decorated function yielded, an async generator, read by its serializer (WORK_DATA).
+
+    Attributes:
+        value: the item.
+    """
+
+    value: _T
 
 
 @attrs.frozen
@@ -53,6 +76,13 @@ class JobStatus:
     def fraction(self) -> float:
         """Numerator by denominator; 0.0 where the denominator is not above 0."""
         return _fraction(self.numerator, self.denominator)
+
+
+#: What is told of a job while it runs.
+JobEvent = JobData | JobWarning | JobStatus
+
+#: What is told of a job that yields items, while it runs.
+ItemEvent = JobItem[_T] | JobWarning | JobStatus
 
 
 @attrs.frozen(kw_only=True)

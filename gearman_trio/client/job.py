@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, cast
 
 import trio
 
 from ..errors import GearmanError, JobError
 from ..names import JobHandle, UniqueId
 from ..protocol import PacketType
-from .events import JobData, JobStatus, JobWarning, parse_status
+from ..signature import Signature
+from .events import JobData, JobEvent, JobItem, JobStatus, JobWarning, parse_status
 from .session import Request
 
-__all__ = ["DEFAULT_MAX_UNREAD_BYTES", "ForegroundJob", "JobFeed"]
+__all__ = ["DEFAULT_MAX_UNREAD_BYTES", "ForegroundJob", "JobFeed", "TypedJob"]
+
+_Event = TypeVar("_Event")
+_Result = TypeVar("_Result")
 
 #: As much as a few of the largest results that people send in parts, and still nothing to a machine's memory.
 DEFAULT_MAX_UNREAD_BYTES: Final = 64 * 1024 * 1024
 
 #: What an unread event counts besides its data, about the memory of its object: empty ones must not be free.
 _EVENT_BYTES: Final = 128
-
-JobEvent = JobData | JobWarning | JobStatus
 
 
 class _Slot:
@@ -151,13 +153,8 @@ class JobFeed(Request):
             self._changed = None
 
 
-class ForegroundJob:
-    """A foreground job while it is watched; `Client.stream` gives it.
-
-    Iterating gives a `JobData`, `JobWarning` or `JobStatus` for what the worker sends, in order, until the job ends.  A
-    status that was not read before the next one came is replaced by it, in its place.  Several tasks may iterate; each
-    event goes to one of them.
-    """
+class _WatchedJob:
+    """What is known of a watched job from its beginning."""
 
     __slots__ = ("_feed", "_unique")
 
@@ -166,7 +163,7 @@ class ForegroundJob:
         self._unique = unique
 
     def __repr__(self) -> str:
-        return f"<ForegroundJob {self.handle.decode('ascii', 'backslashreplace')}>"
+        return f"<{type(self).__name__} {self.handle.decode('ascii', 'backslashreplace')}>"
 
     @property
     def handle(self) -> JobHandle:
@@ -178,6 +175,17 @@ class ForegroundJob:
     def unique(self) -> UniqueId:
         """The unique ID as it was sent; empty where there was none."""
         return self._unique
+
+
+class ForegroundJob(_WatchedJob):
+    """A foreground job while it is watched; `Client.stream` gives it.
+
+    Iterating gives a `JobData`, `JobWarning` or `JobStatus` for what the worker sends, in order, until the job ends.  A
+    status that was not read before the next one came is replaced by it, in its place.  Several tasks may iterate; each
+    event goes to one of them.
+    """
+
+    __slots__ = ()
 
     def __aiter__(self) -> ForegroundJob:
         return self
@@ -208,3 +216,55 @@ class ForegroundJob:
         Cancellation: nothing is lost.
         """
         return await self._feed.wait_result()
+
+
+class TypedJob(_WatchedJob, Generic[_Event, _Result]):
+    """A foreground job of a decorated function while it is watched; `Client.stream` gives it.
+
+    As `ForegroundJob`, but for what the function's serializer reads.  Where the function yields, iterating gives a
+    `JobItem` for each item instead of a `JobData`, and the result is ``None``.  Else the result is what it returned.
+    """
+
+    __slots__ = ("_last_item_given", "_signature")
+
+    def __init__(self, feed: JobFeed, unique: UniqueId, signature: Signature) -> None:
+        super().__init__(feed, unique)
+        self._signature = signature
+        self._last_item_given = False
+
+    def __aiter__(self) -> TypedJob[_Event, _Result]:
+        return self
+
+    async def __anext__(self) -> _Event:
+        """The next event.
+
+        Raises:
+            StopAsyncIteration, JobFailed, JobRaised, JobLost, JobError: as for `ForegroundJob`.
+            SerializationError: an item cannot be read; those after it can be.
+
+        Cancellation: no event is lost.
+        """
+        event: JobEvent | JobItem[Any]
+        try:
+            event = await self._feed.next_event()
+        except StopAsyncIteration:
+            # Ours end with nothing; workers of other libraries send the last item as they send a last part.
+            if not self._signature.streams or not self._feed.result or self._last_item_given:
+                raise
+            self._last_item_given = True
+            event = JobData(self._feed.result)
+        if self._signature.streams and isinstance(event, JobData):
+            event = JobItem(self._signature.read_result(event.data))
+        return cast("_Event", event)
+
+    async def result(self) -> _Result:
+        """Wait for the job's end and give what the function returned.
+
+        Raises:
+            JobFailed, JobRaised, JobLost, JobError: as for iterating, but at once, whatever is still unread.
+            SerializationError: the result cannot be read.
+
+        Cancellation: nothing is lost.
+        """
+        data = await self._feed.wait_result()
+        return cast("_Result", None if self._signature.streams else self._signature.read_result(data))

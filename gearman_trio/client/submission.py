@@ -12,7 +12,15 @@ from ..errors import ConfigError
 from ..names import function_name, unique_id
 from ..protocol import PacketType, encode_request
 
-__all__ = ["Priority", "Workload", "encode_background", "encode_epoch", "encode_foreground", "workload_bytes"]
+__all__ = [
+    "Priority",
+    "Workload",
+    "check_priority",
+    "encode_background",
+    "encode_epoch",
+    "encode_foreground",
+    "workload_bytes",
+]
 
 #: What a workload may be given as.
 Workload = bytes | bytearray | memoryview
@@ -71,6 +79,11 @@ def encode_epoch(
         _epoch(run_at),
         workload_bytes(workload),
     )
+
+
+def check_priority(priority: Priority | str) -> None:
+    """Raise `ConfigError` where there is no such priority."""
+    _kind(_FOREGROUND, priority)
 
 
 def workload_bytes(workload: Workload) -> bytes:

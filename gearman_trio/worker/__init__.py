@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from ..signature import Injected
 from .abilities import Abilities
+from .control import Fail, Retry, Shutdown
 from .job import Job, ThreadJob
+from .middleware import CallNext, Middleware, log_jobs
 from .worker import Worker, WorkerStatistics, open_worker, run_worker
 
-__all__ = ["Abilities", "Job", "ThreadJob", "Worker", "WorkerStatistics", "open_worker", "run_worker"]
+__all__ = [
+    "Abilities",
+    "CallNext",
+    "Fail",
+    "Injected",
+    "Job",
+    "Middleware",
+    "Retry",
+    "Shutdown",
+    "ThreadJob",
+    "Worker",
+    "WorkerStatistics",
+    "log_jobs",
+    "open_worker",
+    "run_worker",
+]

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from enum import Enum
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import UnionType
-from typing import Any, Final, TypeVar, Union, get_args, get_origin, overload
+from typing import Any, Final, TypeVar, overload
 
 import attrs
 
 from ..errors import ConfigError
 from ..names import FunctionName, function_name
-from .job import BytesLike, Job, ThreadJob, printable
+from ..serializers import BYTES, Serializer
+from ..signature import Signature, remember
+from .job import Job, ThreadJob, printable
+from .parameters import Kind, Role, Slot, kind_of, result_is_none, slots_of, value_signature
 
 __all__ = ["Abilities", "Ability", "Kind"]
 
-_Result = BytesLike | None
-_Function = TypeVar("_Function", bound=Callable[..., Awaitable[_Result] | AsyncIterator[BytesLike] | BytesLike | None])
-
-#: Written where bytes are meant, most likely; a workload is none of these.
-_NOT_WORKLOADS: Final = (str, int, float, dict, list, bytearray, memoryview)
-
-
-class Kind(Enum):
-    """How a function runs."""
-
-    ASYNC = "async function"
-    GENERATOR = "async generator"
-    THREAD = "plain function"
-
-
-class _Role(Enum):
-    """What a parameter takes."""
-
-    WORKLOAD = "workload"
-    JOB = "job"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @attrs.frozen(kw_only=True)
@@ -45,26 +26,60 @@ class Ability:
     """One function of a worker.
 
     Attributes:
-        name: what clients call it.
+        signature: what clients call it, and how its values travel.
         function: the decorated function itself.
         kind: how it runs.
         timeout: the seconds that it may run, or ``None``.
     """
 
-    name: FunctionName
+    signature: Signature
     function: Callable[..., Any]
     kind: Kind
     timeout: float | None
-    _positional: tuple[_Role, ...]
-    _keyword: str | None
+    _positional: tuple[Slot, ...]
+    _by_keyword: tuple[Slot, ...]
+    # Whether it takes the workload as it is and nothing else: the shortest way for the commonest function.
+    _plain: bool = attrs.field(init=False)
+
+    @_plain.default
+    def _takes_the_workload_alone(self) -> bool:
+        roles = [slot.role for slot in (*self._positional, *self._by_keyword)]
+        return self.signature.serializer is BYTES and roles == [Role.VALUE]
+
+    @property
+    def lifespans(self) -> list[type]:
+        """The classes that the value of the worker's lifespan must be of for this function."""
+        slots = (*self._positional, *self._by_keyword)
+        return [slot.wanted for slot in slots if slot.role is Role.LIFESPAN and slot.wanted is not None]
+
+    @property
+    def name(self) -> FunctionName:
+        """What clients call it."""
+        return self.signature.name
 
     def bind(self, job: Job) -> Callable[[], Any]:
-        """The function with its arguments for this job, to be called without any."""
+        """The function with its arguments for this job, to be called without any.
+
+        Raises:
+            SerializationError: the workload cannot be read.
+        """
+        if self._plain:
+            return partial(self.function, job.workload)
         injected = ThreadJob(job) if self.kind is Kind.THREAD else job
-        arguments = [job.workload if role is _Role.WORKLOAD else injected for role in self._positional]
-        if self._keyword is None:
+        values = self.signature.read_call(job.workload)
+
+        def value_of(slot: Slot) -> Any:
+            if slot.role is Role.JOB:
+                return injected
+            if slot.role is Role.LIFESPAN:
+                return job.lifespan
+            return values.get(slot.parameter.name, slot.parameter.default)
+
+        arguments = [value_of(slot) for slot in self._positional]
+        if not self._by_keyword:
             return partial(self.function, *arguments)
-        return partial(self.function, *arguments, **{self._keyword: injected})
+        keywords = {slot.parameter.name: value_of(slot) for slot in self._by_keyword}
+        return partial(self.function, *arguments, **keywords)
 
 
 class Abilities:
@@ -79,11 +94,21 @@ class Abilities:
             return workload[::-1]
 
     A worker takes the functions that are there when it is opened; those that are added later it does not
-    know.
+    know.  Those of another module join by `include`.
+
+    Args:
+        serializer: carries the values of each function that is not given one of its own.
+        namespace: stands before the name of each function, as it is: ``"images."`` makes ``resize``
+            ``images.resize``.
+
+    Raises:
+        ConfigError: the serializer lacks a member, or the namespace cannot be sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, serializer: Serializer = BYTES, namespace: str | bytes = b"") -> None:
         self._by_name: dict[FunctionName, Ability] = {}
+        self._serializer = _checked(serializer)
+        self._namespace: Final = function_name(namespace) if namespace else b""
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -100,7 +125,12 @@ class Abilities:
 
     @overload
     def function(
-        self, /, *, name: str | bytes | None = None, timeout: float | None = None
+        self,
+        /,
+        *,
+        name: str | bytes | None = None,
+        timeout: float | None = None,
+        serializer: Serializer | None = None,
     ) -> Callable[[_Function], _Function]: ...
 
     def function(
@@ -110,6 +140,7 @@ class Abilities:
         *,
         name: str | bytes | None = None,
         timeout: float | None = None,
+        serializer: Serializer | None = None,
     ) -> Callable[..., Any]:
         """Add a function; as a decorator with or without arguments. The function itself stays as it is.
 
@@ -122,28 +153,69 @@ class Abilities:
           wherever else the job is cancelled, the worker goes on without it, and it keeps its place among the
           worker's ``concurrency`` threads until it returns.
 
-        The first positional parameter, if there is one, takes the workload (bytes).  One more parameter may
-        take the job: annotated `Job` in async functions, `ThreadJob` in plain ones, or named ``job`` without
-        annotation.  The result is bytes-like, or ``None`` for an empty one.  Whatever a function raises fails
-        the job: it is logged with its traceback and sent as WORK_EXCEPTION (``b"ValueError: the message"``)
-        and WORK_FAIL.
+        The serializer makes the workload into values for the function's parameters, and its result into bytes.
+        With `BYTES`, which is what `Abilities` take by default, the first positional parameter, if there is
+        one, takes the workload, and the result is bytes-like, or ``None`` for an empty one; `TEXT` does the
+        same with ``str``.  With `JSON` a function may have any parameters; where there is one, the workload is
+        its value, and where there are several, an object by their names.
+
+        One more parameter may take the job: annotated `Job` in async functions, `ThreadJob` in plain ones, or
+        named ``job`` without annotation.  Let it be the first one: there type checkers can leave it out of
+        calls through `Client.run`.  A parameter annotated with a class that derives from `Injected` takes what the
+        ``lifespan`` of `open_worker` gave.
+
+        A function may end its job in another way than with a result: it raises `Fail`, `Retry` or `Shutdown`.
+
+        Whatever else a function raises fails the job, and so does a workload that its serializer cannot read: it is
+        logged with its traceback and sent as WORK_EXCEPTION (``b"ValueError: the message"``) and WORK_FAIL.
 
         Args:
             function: the function, where the decorator is used without arguments.
-            name: what clients call it, the function's own name by default.
+            name: what clients call it, the function's own name by default; the namespace comes before it.
             timeout: the seconds that one job of it may run; ``None`` means without limit. At the end of that
                 time the function is cancelled, and the job fails.
+            serializer: carries its values, instead of that of the abilities.
 
         Raises:
             ConfigError: the name cannot be sent or is taken, the timeout is not a positive number, or the
-                function has parameters that the worker cannot fill; the message names it.
+                function has parameters or a result that the worker cannot fill or send; the message names it.
         """
         if function is None:
-            return partial(self._add, name=name, timeout=timeout)
-        return self._add(function, name=name, timeout=timeout)
+            return partial(self._decorate, name=name, timeout=timeout, serializer=serializer)
+        return self._decorate(function, name=name, timeout=timeout, serializer=serializer)
 
-    def _add(
-        self, function: Callable[..., Any], *, name: str | bytes | None, timeout: float | None
+    def include(self, other: Abilities, *, prefix: str | bytes = b"") -> None:
+        """Add all functions of other abilities, with their timeouts and serializers; later additions do not count.
+
+        ::
+
+            abilities = Abilities()
+            abilities.include(images.abilities, prefix="images.")
+
+        Their names are then the namespace of these abilities, the prefix, and the names that they have there.
+        Calls like ``client.run(images.resize, ...)`` go by the new name from now on.  A client that has not
+        imported this module cannot know that; a ``namespace`` of the other abilities is known to everyone.
+
+        Raises:
+            ConfigError: a name is taken, in which case nothing was added, or cannot be sent.
+        """
+        added = [
+            attrs.evolve(ability, signature=ability.signature.renamed(self._named(ability.name, prefix)))
+            for ability in other
+        ]
+        for ability in added:
+            self._refuse_taken(ability.name, ability.function)
+        for ability, before in zip(added, list(other), strict=True):
+            self._by_name[ability.name] = ability
+            remember(ability.function, ability.signature, instead_of=before.signature)
+
+    def _decorate(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | bytes | None,
+        timeout: float | None,
+        serializer: Serializer | None,
     ) -> Callable[..., Any]:
         if not callable(function):
             raise ConfigError(f"abilities.function: expected a function, got {function!r}; give the name as name=")
@@ -151,102 +223,61 @@ class Abilities:
             name = getattr(function, "__name__", None)
             if name is None:
                 raise ConfigError(f"abilities.function: {function!r} has no name of its own; give one as name=")
-        wire_name = function_name(name)
+        wire_name = self._named(name)
         shown = f"function {printable(wire_name)!r}"
-        if wire_name in self._by_name:
-            raise ConfigError(f"{shown}: these abilities have a function of that name already")
+        self._refuse_taken(wire_name, function)
         if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
             raise ConfigError(f"{shown}: timeout must be a positive number of seconds or None, got {timeout!r}")
-        kind = _kind_of(function, shown)
-        positional, keyword = _roles(function, kind, shown)
-        self._by_name[wire_name] = Ability(
-            name=wire_name,
-            function=function,
-            kind=kind,
-            timeout=timeout,
-            positional=positional,
-            keyword=keyword,
-        )
+        serializer = self._serializer if serializer is None else _checked(serializer)
+        ability = _ability(function, wire_name, timeout, serializer)
+        self._by_name[wire_name] = ability
+        remember(function, ability.signature)
         return function
 
+    def _named(self, name: str | bytes, prefix: str | bytes = b"") -> FunctionName:
+        """The name of a function over the wire, checked in its parts and as a whole."""
+        before = function_name(prefix) if prefix else b""
+        return function_name(self._namespace + before + function_name(name))
 
-def _kind_of(function: Callable[..., Any], shown: str) -> Kind:
-    # An object with an async __call__ is as good as an async function, but inspect does not see through it.
-    call = function if inspect.isroutine(function) or isinstance(function, partial) else type(function).__call__
-    if inspect.isasyncgenfunction(call):
-        return Kind.GENERATOR
-    if inspect.iscoroutinefunction(call):
-        return Kind.ASYNC
-    if inspect.isgeneratorfunction(call):
-        raise ConfigError(f"{shown}: a plain generator cannot run as a job; write it as `async def` with `yield`")
-    return Kind.THREAD
-
-
-def _roles(function: Callable[..., Any], kind: Kind, shown: str) -> tuple[tuple[_Role, ...], str | None]:
-    """What each positional parameter takes, and the name of the keyword-only one that takes the job."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError) as exc:
-        raise ConfigError(f"{shown}: {function!r} does not tell its parameters; wrap it in a function") from exc
-    positional: list[_Role] = []
-    keyword: str | None = None
-    for parameter in parameters:
-        role = _role_of(parameter, _resolved(parameter.annotation, function), kind, shown)
-        by_keyword = parameter.kind is parameter.KEYWORD_ONLY
-        taken = role in positional or (keyword is not None and role is _Role.JOB)
-        if taken or (by_keyword and role is _Role.WORKLOAD):
+    def _refuse_taken(self, name: FunctionName, function: Callable[..., Any]) -> None:
+        there = self._by_name.get(name)
+        if there is not None:
             raise ConfigError(
-                f"{shown}: nothing to pass as parameter {parameter.name!r}; a function takes at most one workload, by "
-                f"position, and one job, annotated {_job_class(kind).__name__}"
+                f"function {printable(name)!r}: these abilities have a function of that name already, "
+                f"{_place(there.function)}; {_place(function)} needs another one"
             )
-        if by_keyword:
-            keyword = parameter.name
-        else:
-            positional.append(role)
-    return tuple(positional), keyword
 
 
-def _role_of(parameter: inspect.Parameter, annotation: object, kind: Kind, shown: str) -> _Role:
-    where = f"{shown}: parameter {parameter.name!r}"
-    if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-        raise ConfigError(f"{where}: variable arguments cannot be filled; name the parameters")
-    wanted, other = (ThreadJob, Job) if kind is Kind.THREAD else (Job, ThreadJob)
-    if _means(annotation, other):
-        raise ConfigError(f"{where} is annotated {other.__name__}; {kind.value}s take a {wanted.__name__}")
-    if _means(annotation, wanted):
-        return _Role.JOB
-    if annotation is parameter.empty and parameter.name == "job":
-        return _Role.JOB
-    if annotation in _NOT_WORKLOADS:
-        raise ConfigError(f"{where} is annotated {parameter.annotation!r}; workloads are bytes, decode them inside")
-    return _Role.WORKLOAD
+def _ability(
+    function: Callable[..., Any], name: FunctionName, timeout: float | None, serializer: Serializer
+) -> Ability:
+    shown = f"function {printable(name)!r}"
+    kind = kind_of(function, shown)
+    slots = slots_of(function, kind, serializer, shown)
+    signature = Signature(
+        name=name,
+        serializer=serializer,
+        parameters=value_signature(slots),
+        streams=kind is Kind.GENERATOR,
+        returns_none=result_is_none(function, kind, serializer, shown),
+    )
+    return Ability(
+        signature=signature,
+        function=function,
+        kind=kind,
+        timeout=timeout,
+        positional=tuple(slot for slot in slots if slot.parameter.kind is not slot.parameter.KEYWORD_ONLY),
+        by_keyword=tuple(slot for slot in slots if slot.parameter.kind is slot.parameter.KEYWORD_ONLY),
+    )
 
 
-def _job_class(kind: Kind) -> type[Job | ThreadJob]:
-    return ThreadJob if kind is Kind.THREAD else Job
+def _checked(serializer: Serializer) -> Serializer:
+    if not isinstance(serializer, Serializer):
+        raise ConfigError(f"serializer: expected an object with structured, dumps and loads, got {serializer!r}")
+    return serializer
 
 
-def _means(annotation: object, wanted: type) -> bool:
-    """Whether an annotation is this class, alone or in a union; text without meaning goes by its last word."""
-    if isinstance(annotation, str):
-        return wanted.__name__ in {part.strip().rpartition(".")[2] for part in annotation.split("|")}
-    if get_origin(annotation) in {Union, UnionType}:
-        return any(part is wanted for part in get_args(annotation))
-    return annotation is wanted
-
-
-def _resolved(annotation: object, function: Callable[..., Any]) -> object:
-    """What an annotation means that is text, as all are after ``from __future__ import annotations``.
-
-    What cannot be resolved stays text: a name that is imported for type checkers only, for instance.
-    """
-    if not isinstance(annotation, str):
-        return annotation
-    inner = inspect.unwrap(function)
-    while isinstance(inner, partial):
-        inner = inner.func
-    namespace = getattr(inner, "__globals__", None) or getattr(type(inner).__call__, "__globals__", {})
-    try:
-        return eval(annotation, dict(namespace))
-    except Exception:  # noqa: BLE001 the text of a stranger
-        return annotation
+def _place(function: Callable[..., Any]) -> str:
+    """Where a function was written, as far as it tells."""
+    name = getattr(function, "__qualname__", None)
+    return repr(function) if name is None else f"{getattr(function, '__module__', '?')}.{name}"

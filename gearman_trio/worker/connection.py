@@ -3,7 +3,8 @@
 The greeting is SET_CLIENT_ID, CAN_DO or CAN_DO_TIMEOUT for each ability, and ECHO_REQ: as the server works
 through a connection in order, ECHO_RES proves that it knows the abilities.  Only then the connection takes
 part in grabbing, so a server that accepts connections but is otherwise dead never keeps a slot from the
-others.  The farewell is ECHO_REQ once more: its answer proves that the server has taken every result.
+others.  The farewell is ECHO_REQ once more: its answer proves that the server has taken every result.  It is said
+where the worker drains, and where a job is to be tried again (`Retry`), once nothing is under way any more.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..protocol import PACKETS, PacketType, encode_request, split_arguments
 from ..transport import PacketLink
 from .abilities import Ability
 from .execution import Ending, Executor
-from .grabbing import Phase, Seat, Slots
+from .grabbing import Seat, Slots
 from .job import Job, printable
 
 __all__ = ["ANSWER_SECONDS", "TIMEOUT_MARGIN_SECONDS", "Connection", "Crew"]
@@ -54,6 +55,9 @@ class Crew:
         poll_interval: the seconds after which a server that is silent is asked for a job again.
         executor: runs the jobs.
         slots: says when to grab.
+        on_shutdown: called when a job asked for the end of the worker.
+        lifespan: what the worker's lifespan gave.
+        cancel_lost: whether the jobs of a connection that is lost are cancelled.
     """
 
     abilities: Mapping[FunctionName, Ability]
@@ -61,13 +65,20 @@ class Crew:
     poll_interval: float
     executor: Executor
     slots: Slots
+    on_shutdown: Callable[[], None]
+    lifespan: object = None
+    cancel_lost: bool = True
 
 
 class Connection:
     """Serves one stream.
 
     The mutable state is the seat at the slots, once the server knows the abilities; the jobs that came over
-    this connection and still run; and why it ended.
+    this connection and still run; whether one of them is to be tried again; and why the connection ended.
+
+    Attributes:
+        retry_after: the seconds to stay away from the server when the connection has ended, where a job is to be
+            tried again; else ``None``.
     """
 
     def __init__(self, crew: Crew, stream: trio.abc.Stream, number: int, *, on_registered: Callable[[], None]) -> None:
@@ -87,8 +98,9 @@ class Connection:
         self._seat = Seat(crew.slots, self._ask)
         self._jobs: set[Job] = set()
         self._scope = trio.CancelScope()
-        self._leaving = False
+        self._farewell_said = trio.Event()
         self._reason = ""
+        self.retry_after: float | None = None
 
     @property
     def registered(self) -> bool:
@@ -98,8 +110,8 @@ class Connection:
     async def run(self) -> str:
         """Serve until the connection ends; give the reason why it did.
 
-        Its jobs are cancelled then, for the server gives them to other workers; this does not wait for them
-        to end.
+        Its jobs are cancelled then, unless the worker lets them finish, for the server gives them to other workers;
+        this does not wait for them to end.
 
         Cancellation: closes the connection at once.
         """
@@ -108,15 +120,18 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch)
+                    nursery.start_soon(self._watch_farewell)
                     self._reason = await self._link.run(self._receive)
                     nursery.cancel_scope.cancel(reason="the connection ended")
         finally:
             self._seat.close()
             for job in self._jobs:
                 job.lost = True
-                job.scope.cancel(reason="the connection to the job server was lost")
+                if self._crew.cancel_lost:
+                    job.scope.cancel(reason="the connection to the job server was lost")
         if self._jobs:
-            return f"{self._reason}; running jobs cancelled: {len(self._jobs)}"
+            fate = "cancelled" if self._crew.cancel_lost else "that finish for nobody"
+            return f"{self._reason}; running jobs {fate}: {len(self._jobs)}"
         return self._reason
 
     def drain(self) -> None:
@@ -151,6 +166,11 @@ class Connection:
             # XXX a server that dies without a word after it was sent GRAB_JOB_UNIQ keeps the slot until TCP
             # gives it up: #3.
             self._seat.poll()
+
+    async def _watch_farewell(self) -> None:
+        await self._farewell_said.wait()
+        await trio.sleep(ANSWER_SECONDS)
+        self._end(f"the job server did not answer within {ANSWER_SECONDS:g} s")
 
     def _receive(self, packets: list[tuple[int, bytes]]) -> None:
         for kind, body in packets:
@@ -197,6 +217,7 @@ class Connection:
             reducer=reducer,
             link=self._link,
             connection=self._number,
+            lifespan=self._crew.lifespan,
         )
         # A set, not a table by handle: a server whose own limit has come gives the same job again while the
         # old run ends.
@@ -208,6 +229,12 @@ class Connection:
         # one send.
         self._link.send(*ending.packets)
         self._jobs.discard(job)
+        if ending.retry_after is not None:
+            # Nothing is sent for the job: the server queues it again when the connection ends.
+            self.retry_after = max(ending.retry_after, self.retry_after or 0.0)
+            self._seat.leave()
+        if ending.shutdown:
+            self._crew.on_shutdown()
         self._crew.slots.job_ended()
         self._leave_if_idle()
 
@@ -216,8 +243,8 @@ class Connection:
             self._registered.set()
             self._on_registered()
             self._seat.open()
-        elif token == _FAREWELL and self._leaving:
-            self._end("the worker drained")
+        elif token == _FAREWELL and self._farewell_said.is_set():
+            self._end("the worker drained" if self._crew.slots.draining else "a job is to be tried again")
         else:
             raise RemoteProtocolError("ECHO_RES without ECHO_REQ")
 
@@ -231,10 +258,11 @@ class Connection:
         self._link.send(_REQUESTS[kind])
 
     def _leave_if_idle(self) -> None:
-        """Say farewell, once, if the worker drains and nothing more can come of this connection."""
-        idle = not self._jobs and self._seat.phase is not Phase.GRABBING
-        if self._crew.slots.draining and idle and not self._leaving:
-            self._leaving = True
+        """Say farewell, once, if the connection is to end and nothing more can come of it."""
+        if not (self._crew.slots.draining or self.retry_after is not None):
+            return
+        if not self._jobs and not self._seat.grabs and not self._farewell_said.is_set():
+            self._farewell_said.set()
             self._link.send(encode_request(PacketType.ECHO_REQ, _FAREWELL))
 
     def _end(self, reason: str) -> None:

@@ -8,20 +8,30 @@ the worker.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from enum import Enum
+from functools import partial
+from typing import Final
 
 import attrs
 import trio
 
-from ..protocol import PacketType, encode_request
+from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
+from ..protocol.codec import pack_size
+from ..serializers import BYTES
 from .abilities import Ability, Kind
+from .control import Fail, Retry, Shutdown
 from .job import Job, printable, to_bytes
+from .middleware import Middleware, through
 
 __all__ = ["End", "Ending", "Executor", "execute", "open_executor"]
 
 logger = logging.getLogger(__name__)
+
+#: The magic and type of WORK_COMPLETE.  It is put together here, for each job needs it: a handle that came over the
+#: wire as an argument holds no NUL, which is all that `encode_request` would find.
+_COMPLETE: Final = encode_request(PacketType.WORK_COMPLETE, b"", b"")[:8]
 
 
 class End(Enum):
@@ -30,14 +40,24 @@ class End(Enum):
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
+    RETRIED = "retried"
 
 
 @attrs.frozen
 class Ending:
-    """What became of a job, and the packets that tell the server so."""
+    """What became of a job, and the packets that tell the server so.
+
+    Attributes:
+        end: how it ended.
+        packets: what the server is sent.
+        shutdown: whether the worker is to end after it.
+        retry_after: the seconds to stay away from the server, where the job is to be tried again.
+    """
 
     end: End
     packets: tuple[bytes, ...] = ()
+    shutdown: bool = False
+    retry_after: float | None = None
 
 
 class Executor:
@@ -46,9 +66,17 @@ class Executor:
     The mutable state is how many jobs run, and how many came to which end.
     """
 
-    def __init__(self, nursery: trio.Nursery, concurrency: int, *, exceptions: bool = True) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        concurrency: int,
+        *,
+        exceptions: bool = True,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
         self._nursery = nursery
         self._exceptions = exceptions
+        self._middleware = middleware
         # Threads that were abandoned still count until they return, so a worker never has more threads than
         # this.
         self._limiter = trio.CapacityLimiter(concurrency)
@@ -68,7 +96,12 @@ class Executor:
 
     async def _run(self, ability: Ability, job: Job, on_end: Callable[[Job, Ending], None]) -> None:
         try:
-            ending = await execute(ability, job, self._limiter, exceptions=self._exceptions)
+            ending = await execute(
+                ability, job, self._limiter, exceptions=self._exceptions, middleware=self._middleware
+            )
+        except BaseException:
+            self.ended[End.LOST] += 1
+            raise
         finally:
             job.ended = True
             self.running -= 1
@@ -77,13 +110,22 @@ class Executor:
 
 
 @asynccontextmanager
-async def open_executor(concurrency: int, *, exceptions: bool = True) -> AsyncIterator[Executor]:
+async def open_executor(
+    concurrency: int, *, exceptions: bool = True, middleware: Sequence[Middleware] = ()
+) -> AsyncIterator[Executor]:
     """An executor, for the length of a block whose end waits for the jobs that still run."""
     async with trio.open_nursery() as nursery:
-        yield Executor(nursery, concurrency, exceptions=exceptions)
+        yield Executor(nursery, concurrency, exceptions=exceptions, middleware=middleware)
 
 
-async def execute(ability: Ability, job: Job, limiter: trio.CapacityLimiter, *, exceptions: bool = True) -> Ending:
+async def execute(
+    ability: Ability,
+    job: Job,
+    limiter: trio.CapacityLimiter,
+    *,
+    exceptions: bool = True,
+    middleware: Sequence[Middleware] = (),
+) -> Ending:
     """Run one job to its end, whatever end it is, and log what is not a success.
 
     Args:
@@ -91,6 +133,7 @@ async def execute(ability: Ability, job: Job, limiter: trio.CapacityLimiter, *, 
         job: what to run it with.
         limiter: where plain functions get their threads.
         exceptions: whether WORK_EXCEPTION is sent ahead of WORK_FAIL.
+        middleware: what the call goes through, the first one outermost.
 
     Cancellation: where the job's own scope is cancelled (timeout, lost connection, the function itself), this
     returns. A cancellation from further out passes through, and nothing is sent.
@@ -101,10 +144,13 @@ async def execute(ability: Ability, job: Job, limiter: trio.CapacityLimiter, *, 
                 scope.deadline = trio.current_time() + ability.timeout
             # The connection may have been lost before this task had its first turn.
             await trio.lowlevel.checkpoint_if_cancelled()
-            result = await _call(ability, job, limiter)
-            packet = encode_request(PacketType.WORK_COMPLETE, job.handle, result)
+            if middleware:
+                result = await through(middleware, job, partial(_call, ability, job, limiter))
+            else:
+                result = await _call(ability, job, limiter)
+            packet = _completion(job, result)
     except Exception as exc:  # noqa: BLE001 a stranger's function; logged below
-        return _raised(job, exc, exceptions=exceptions)
+        return _stopped(ability, job, exc, exceptions=exceptions)
     except BaseExceptionGroup as group:
         # A nursery of the function's gathered exceptions together with a cancellation from further out: each
         # goes its way.
@@ -122,19 +168,84 @@ async def execute(ability: Ability, job: Job, limiter: trio.CapacityLimiter, *, 
 
 
 async def _call(ability: Ability, job: Job, limiter: trio.CapacityLimiter) -> bytes:
-    call = ability.bind(job)
     match ability.kind:
         case Kind.ASYNC:
-            result = await call()
+            return _written(ability, await ability.bind(job)(), "returned")
         case Kind.THREAD:
             name = f"gearman function {printable(ability.name)}"
-            result = await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True, thread_name=name)
+            call = partial(_call_in_thread, ability, job)
+            return await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True, thread_name=name)
         case Kind.GENERATOR:
-            async with aclosing(call()) as items:
+            async with aclosing(ability.bind(job)()) as items:
                 async for item in items:
-                    await job.data(to_bytes(item, f"function {printable(ability.name)!r} yielded"))
-            result = None
-    return b"" if result is None else to_bytes(result, f"function {printable(ability.name)!r} returned")
+                    await job.data(_written(ability, item, "yielded"))
+            return b""
+
+
+def _call_in_thread(ability: Ability, job: Job) -> bytes:
+    """Everything in the thread, since serializers can take long, too."""
+    return _written(ability, ability.bind(job)(), "returned")
+
+
+def _written(ability: Ability, value: object, verb: str) -> bytes:
+    """The bytes of a result or item; bytes as they are need no serializer."""
+    if isinstance(value, Shutdown) and verb == "returned":
+        raise value
+    if ability.signature.serializer is not BYTES:
+        return ability.signature.write_result(value, verb)
+    if value is None and verb == "returned":
+        return b""
+    return to_bytes(value, f"function {printable(ability.name)!r} {verb}")
+
+
+def _completion(job: Job, result: bytes) -> bytes:
+    size = len(job.handle) + 1 + len(result)
+    if size > MAX_PACKET_BYTES:
+        # It says so.
+        return encode_request(PacketType.WORK_COMPLETE, job.handle, result)
+    return b"".join((_COMPLETE, pack_size(size), job.handle, b"\0", result))
+
+
+def _stopped(ability: Ability, job: Job, exc: Exception, *, exceptions: bool) -> Ending:
+    """What an exception of the function means: an order to the worker, or an error."""
+    order: BaseException = exc
+    while isinstance(order, BaseExceptionGroup) and len(order.exceptions) == 1:
+        # A nursery of the function's wrapped it.
+        order = order.exceptions[0]
+    match order:
+        case Fail():
+            return _failed(job, order)
+        case Shutdown():
+            return _shut_down(ability, job, order, exceptions=exceptions)
+        case Retry() if not job.lost:
+            logger.info("%s is to be tried again, %s", job, order)
+            return Ending(End.RETRIED, retry_after=order.after)
+        case Retry():
+            return Ending(End.LOST)
+    return _raised(job, exc, exceptions=exceptions)
+
+
+def _failed(job: Job, order: Fail) -> Ending:
+    logger.info("%s failed: %s", job, printable(order.data) or "no reason given")
+    if job.lost:
+        return Ending(End.LOST)
+    warning = encode_request(PacketType.WORK_WARNING, job.handle, order.data)
+    return Ending(End.FAILED, (warning, _failure(job)) if order.data else (_failure(job),))
+
+
+def _shut_down(ability: Ability, job: Job, order: Shutdown, *, exceptions: bool) -> Ending:
+    """Complete the job with the order's result; the worker ends in any case."""
+    logger.info("%s asked for the worker's end", job)
+    try:
+        if ability.kind is Kind.GENERATOR and order.result is None:
+            packet = _completion(job, b"")
+        else:
+            packet = _completion(job, _written(ability, order.result, "returned"))
+    except Exception as exc:  # noqa: BLE001 a stranger's serializer
+        return attrs.evolve(_raised(job, exc, exceptions=exceptions), shutdown=True)
+    if job.lost:
+        return Ending(End.LOST, shutdown=True)
+    return Ending(End.DONE, (packet,), shutdown=True)
 
 
 def _raised(job: Job, exc: Exception, *, exceptions: bool) -> Ending:

@@ -4,14 +4,17 @@ Rule 1: a worker has as many slots as it may run jobs at once, shared by all its
 before GRAB_JOB_UNIQ is sent, goes over to the job that is assigned, and comes back at NO_JOB, at the job's
 end, or with the end of the connection. So a job that is assigned can always begin at once.
 
-Rule 2: at most one GRAB_JOB_UNIQ at a time is unanswered on each connection.
+Rule 2: each connection has a window: so many GRAB_JOB_UNIQ may be unanswered on it at a time.  It is 1 when the
+server was asleep, grows by 1 with each job that is assigned, and goes back to 1 with NO_JOB.  So a server that has
+many jobs soon fills all free slots with one packet of the network, and one that has few is not asked in vain by
+every slot of every worker.  Servers answer in order (PROTOCOL says nothing; gearmand 1.1.20 and ours do).
 
-Rule 3: servers that may have a job wait for a slot in one line.  Who was assigned a job goes to the end of
-the line, so servers share the slots in turn.
+Rule 3: servers that may have a job wait for a slot in one line.  Who was given one goes to the end of the line, so
+servers share the slots in turn.
 
-Rule 4: after NO_JOB the worker sends PRE_SLEEP, and waits for NOOP.  A job that came between the two is not
-missed: the server answers PRE_SLEEP with NOOP at once if it has one (gearmand 1.1.20,
-GEARMAN_COMMAND_PRE_SLEEP in server.cc).
+Rule 4: after NO_JOB the server is asked nothing further; when all that was asked is answered, the worker sends
+PRE_SLEEP once, and waits for NOOP.  A job that came between the two is not missed: the server answers PRE_SLEEP
+with NOOP at once if it has one (gearmand 1.1.20, GEARMAN_COMMAND_PRE_SLEEP in server.cc).
 
 Rule 5: where no slot is free, nobody is sent GRAB_JOB_UNIQ or PRE_SLEEP, for a worker that sleeps while it is
 busy takes the wake-ups that an idle one could serve.
@@ -31,15 +34,15 @@ __all__ = ["Phase", "Seat", "Slots"]
 
 
 class Phase(Enum):
-    """What one server was told last, as far as grabbing goes."""
+    """What one server said last, as far as grabbing goes."""
 
-    #: It may have a job; it stands in the line for a slot (or nowhere, while the worker drains).
+    #: It may have a job; unless its window is full or the worker drains, it stands in the line for a slot.
     HUNGRY = "hungry"
-    #: GRAB_JOB_UNIQ is unanswered; a slot is kept for the answer.
-    GRABBING = "grabbing"
+    #: It had no job for one of several GRAB_JOB_UNIQ, of which others are unanswered.
+    EMPTY = "empty"
     #: It had no job, and will say NOOP.
     ASLEEP = "asleep"
-    #: It takes no part: it does not know the worker's abilities yet, or its connection has ended.
+    #: It takes no part: it does not know the worker's abilities yet, or it is to be asked nothing more.
     OUTSIDE = "outside"
 
 
@@ -50,10 +53,11 @@ class Slots:
     """
 
     def __init__(self, concurrency: int) -> None:
-        #: Invariant: free + seats that are GRABBING + jobs that run = concurrency.
+        #: Invariant: free + unanswered grabs of all seats + jobs that run = concurrency.
         self.free = concurrency
         self.draining = False
-        # Invariant: holds each seat that is HUNGRY once, in the order of their turns; empty while draining.
+        # Invariant: holds each seat that is HUNGRY and has room in its window once, in the order of their turns;
+        # empty while draining.
         self._line: dict[Seat, None] = {}
 
     def job_ended(self) -> None:
@@ -76,19 +80,31 @@ class Slots:
 
     def _give_back(self) -> None:
         self.free += 1
-        self._serve()
+        if self._line:
+            self._serve()
 
     def _serve(self) -> None:
-        while self.free and self._line:
-            seat = next(iter(self._line))
-            del self._line[seat]
+        line = self._line
+        while self.free and line:
+            seat = next(iter(line))
+            del line[seat]
             self.free -= 1
-            seat.phase = Phase.GRABBING
+            seat.grabs += 1
+            if seat.grabs < seat.window:
+                line[seat] = None
             seat.send(PacketType.GRAB_JOB_UNIQ)
 
 
 class Seat:
-    """One server's place at the slots, for as long as one connection lasts; each method is an event on it."""
+    """One server's place at the slots, for as long as one connection lasts; each method is an event on it.
+
+    Attributes:
+        phase: what the server said last.
+        grabs: how many GRAB_JOB_UNIQ are unanswered; a slot is kept for each answer.
+        window: how many may be.
+    """
+
+    __slots__ = ("_slots", "grabs", "phase", "send", "window")
 
     def __init__(self, slots: Slots, send: Callable[[PacketType], None]) -> None:
         """Make a seat that takes no part yet.
@@ -100,6 +116,8 @@ class Seat:
         self._slots = slots
         self.send = send
         self.phase = Phase.OUTSIDE
+        self.grabs = 0
+        self.window = 1
 
     def open(self) -> None:
         """The server knows the worker's abilities; it is asked for a job as soon as its turn comes."""
@@ -111,9 +129,12 @@ class Seat:
         Raises:
             RemoteProtocolError: none was asked for, so there may be no slot for it.
         """
-        if self.phase is not Phase.GRABBING:
+        if not self.grabs:
             raise RemoteProtocolError(f"a job was assigned that nobody grabbed (the connection is {self.phase.value})")
-        self._slots._stand_in_line(self)
+        self.grabs -= 1
+        if self.phase is not Phase.OUTSIDE:
+            self.window += 1
+            self._slots._stand_in_line(self)
 
     def no_job(self) -> None:
         """The server has no job.
@@ -121,13 +142,17 @@ class Seat:
         Raises:
             RemoteProtocolError: it was not asked.
         """
-        if self.phase is not Phase.GRABBING:
+        if not self.grabs:
             raise RemoteProtocolError(f"NO_JOB without GRAB_JOB_UNIQ (the connection is {self.phase.value})")
-        if self._slots.draining:
-            self.phase = Phase.HUNGRY
-        else:
-            self.phase = Phase.ASLEEP
-            self.send(PacketType.PRE_SLEEP)
+        self.grabs -= 1
+        self.window = 1
+        if self.phase is not Phase.OUTSIDE and not self._slots.draining:
+            self._slots._leave_line(self)
+            if self.grabs:
+                self.phase = Phase.EMPTY
+            else:
+                self.phase = Phase.ASLEEP
+                self.send(PacketType.PRE_SLEEP)
         self._slots._give_back()
 
     def noop(self) -> None:
@@ -143,10 +168,14 @@ class Seat:
         if self.phase is Phase.ASLEEP:
             self._slots._stand_in_line(self)
 
-    def close(self) -> None:
-        """The connection ended. Jobs that came over it keep their slots until they end."""
-        was = self.phase
+    def leave(self) -> None:
+        """Ask the server for nothing more; jobs that were asked for may still come."""
         self.phase = Phase.OUTSIDE
         self._slots._leave_line(self)
-        if was is Phase.GRABBING:
+
+    def close(self) -> None:
+        """The connection ended. Jobs that came over it keep their slots until they end."""
+        self.leave()
+        while self.grabs:
+            self.grabs -= 1
             self._slots._give_back()

@@ -7,7 +7,7 @@ in a thread, where nothing can be awaited, and gets a `ThreadJob`: the same name
 from __future__ import annotations
 
 import operator
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -15,6 +15,7 @@ import trio
 from ..errors import LocalProtocolError
 from ..names import FunctionName, JobHandle
 from ..protocol import PacketType, encode_request
+from ..signature import Injected
 from ..transport import PacketLink
 
 __all__ = ["BytesLike", "Job", "ThreadJob", "printable", "to_bytes"]
@@ -49,7 +50,7 @@ def printable(name: bytes) -> str:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Job:
+class Job(Injected):
     """One job while its function runs.
 
     Its methods queue a packet on the connection to the job server and wait only while more than a megabyte
@@ -67,6 +68,7 @@ class Job:
             moved; if it is cancelled, the job fails.
         ended: whether the job's last packet has been queued, after which nothing can be sent for it any more.
         lost: whether the connection that the job came from has ended, so that its result would reach nobody.
+        lifespan: what the worker's lifespan gave, ``None`` without one.
     """
 
     handle: JobHandle
@@ -77,6 +79,7 @@ class Job:
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, repr=False)
     ended: bool = False
     lost: bool = False
+    lifespan: Any = attrs.field(default=None, repr=False)
     _link: PacketLink = attrs.field(repr=False)
     _connection: int = 0
 
@@ -128,7 +131,7 @@ class Job:
 
 
 @attrs.frozen(eq=False)
-class ThreadJob:
+class ThreadJob(Injected):
     """One job as a plain function sees it, in its thread: as `Job`, but its methods are not awaited.
 
     They work in the thread that the worker called the function in, not in threads that the function starts

@@ -27,6 +27,7 @@ class _State(Enum):
     NEW = "new"
     CONNECTED = "connected"
     LOST = "lost"
+    LEFT = "left"
     UNREACHABLE = "cannot connect"
 
 
@@ -79,10 +80,10 @@ class ServerLink:
         """
         while not self._draining:
             stream = await self._open_stream()
-            if stream is not None:
-                await self._serve(stream)
+            retry_after = None if stream is None else await self._serve(stream)
             if not self._draining:
-                with trio.move_on_after(self._backoff.next_wait()) as self._pause:
+                wait = self._backoff.next_wait() if retry_after is None else retry_after
+                with trio.move_on_after(wait) as self._pause:
                     await trio.sleep_forever()
 
     async def _open_stream(self) -> trio.abc.Stream | None:
@@ -97,7 +98,8 @@ class ServerLink:
             self._change(_State.UNREACHABLE, "server=%s cannot connect: %s", self.address, reason)
         return None
 
-    async def _serve(self, stream: trio.abc.Stream) -> None:
+    async def _serve(self, stream: trio.abc.Stream) -> float | None:
+        """Serve one stream; give the seconds to stay away from the server, where a job asked for that."""
         number = next(_numbers)
 
         def registered() -> None:
@@ -112,14 +114,19 @@ class ServerLink:
             reason = await connection.run()
         finally:
             self._connection = None
+        if connection.retry_after is not None and not self._draining:
+            wait = connection.retry_after
+            self._change(_State.LEFT, "conn=%d server=%s left for %g s: %s", number, self.address, wait, reason)
+            return wait
         state = _State.LOST if connection.registered else _State.UNREACHABLE
         self._change(state, "conn=%d server=%s %s: %s", number, self.address, state.value, reason)
+        return None
 
     def _change(self, state: _State, message: str, *arguments: object) -> None:
         """Log a change of state; what only repeats the state is for those who debug."""
         level = logging.DEBUG
         if state is not self._state:
-            bad = state is not _State.CONNECTED and not self._draining
+            bad = state in {_State.LOST, _State.UNREACHABLE} and not self._draining
             level = logging.WARNING if bad else logging.INFO
         self._state = state
         logger.log(level, message, *arguments)

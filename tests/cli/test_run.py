@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from gearman_trio import Abilities, ConfigError, Job, Server, Worker, open_admin, open_worker
+from gearman_trio import Abilities, ConfigError, Job, Server, Worker, open_admin, open_worker, run_worker
 from gearman_trio.cli.jobs import read_workload
 from gearman_trio.cli.screen import Screen
 
 from .commands import Output, invoke, open_command
+from .jobs import abilities
 from .terminal import open_terminal
 
 #: How a bar ends: the cursor is shown again, and the line erased.
@@ -98,34 +99,31 @@ async def test_job_that_raises_exits_1(worker: Worker) -> None:
 
 
 async def test_job_that_fails_exits_1(server: Server) -> None:
-    async with open_admin(server.url) as admin, trio.open_nursery() as nursery:
+    async with open_worker(abilities, server.url, exceptions=False):
+        result = await invoke("run", "boom", "x")
 
-        async def cancel_when_there() -> None:
-            while not (jobs := await admin.jobs()):
-                await trio.lowlevel.checkpoint()
-            await admin.cancel(jobs[0].handle)
-
-        nursery.start_soon(cancel_when_there)
-        result = await invoke("run", "nobody", "x")
-
-    assert 1 == result.exit_code
+    assert (1, "") == (result.exit_code, result.stdout)
     assert result.stderr.startswith("gearman-trio: job H:")
     assert result.stderr.endswith(" failed\n")
 
 
 async def test_job_that_is_lost_exits_1(server: Server) -> None:
-    async with open_admin(server.url) as admin, trio.open_nursery() as nursery:
+    vanishing = Abilities()
 
-        async def stop_when_there() -> None:
-            while not await admin.jobs():
-                await trio.lowlevel.checkpoint()
-            await server.drain(0)
+    @vanishing.function(name="vanish")
+    async def vanish() -> None:
+        await server.drain(0)
 
-        nursery.start_soon(stop_when_there)
-        result = await invoke("run", "nobody", "x")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_worker, vanishing, server.url)
+        result = await invoke("run", "vanish", "x")
+        # The worker would look for its server for ever.
+        nursery.cancel_scope.cancel()
 
-    assert 1 == result.exit_code
-    assert len(result.stderr.splitlines()) == 1
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("gearman-trio: job H:")
+    assert " was lost with its connection " in result.stderr
+    assert 1 == len(result.stderr.splitlines())
 
 
 async def test_no_server_exits_3(server: Server) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import trio
 
-from gearman_trio import ConfigError, open_client, open_server
+from gearman_trio import ConfigError, JobFailed, open_client, open_server, open_worker
 from gearman_trio.cli.worker import load_abilities
 
-from .commands import PATIENCE, Command, open_command
+from .commands import PATIENCE, Command, invoke, open_command
+from .jobs import abilities
 
 HERE = "tests.cli.jobs"
 
@@ -134,3 +135,56 @@ async def test_sigterm_ends_a_worker_that_reaches_no_server() -> None:
 def check_quiet_end(worker: Command) -> None:
     assert worker.stderr.text.endswith(" NOTICE gearman_trio.cli.worker: stopped\n")
     assert "Traceback" not in worker.stderr.text
+
+
+@pytest.mark.slow
+async def test_drain_timeout_gives_the_running_job_back() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with (
+        listener,
+        open_server(port=0) as server,
+        open_client(server.url) as client,
+        open_worker_command("--server", server.url, "--drain-timeout", "0.2", "--on-lost", "finish") as worker,
+    ):
+        await worker.stderr.wait_for(b"worker: ready\n")
+        await client.submit("hold", b"%d" % listener.socket.getsockname()[1])
+        with trio.fail_after(PATIENCE):
+            async with await listener.accept():
+                worker.send_signal(signal.SIGTERM)
+                assert 0 == await worker.wait_ended()
+            # The next worker gets it.
+            async with open_worker(abilities, server.url), await listener.accept() as again:
+                await again.send_all(b"x")
+
+        assert "draining took more than 0.2 s, running jobs were cancelled" in worker.stderr.text
+    check_quiet_end(worker)
+
+
+@pytest.mark.slow
+async def test_info_has_a_line_for_each_job_and_exceptions_can_be_kept_back() -> None:
+    async with (
+        open_server(port=0) as server,
+        open_client(server.url) as client,
+        open_worker_command("--server", server.url, "--verbose", "INFO", "--no-exceptions") as worker,
+    ):
+        await worker.stderr.wait_for(b"worker: ready\n")
+        assert b"cba" == await client.run("reverse", b"abc")
+        with pytest.raises(JobFailed):
+            await client.run("boom")
+
+        await worker.stderr.wait_for(b" function=reverse done after 0.0")
+        await worker.stderr.wait_for(b" function=boom raised ValueError after 0.0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--drain-timeout", "-1"], "expected a number of seconds of at least 0"),
+        (["--on-lost", "ignore"], "'ignore' is not one of 'cancel', 'finish'"),
+    ],
+)
+async def test_wrong_options_are_refused(arguments: list[str], words: str) -> None:
+    result = await invoke("worker", "one:abilities", *arguments)
+
+    assert 2 == result.exit_code
+    assert words in " ".join(result.stderr.replace("│", " ").split())

@@ -464,7 +464,7 @@ async def test_executor_counts_and_tells_the_end_of_each_job(caplog: Log) -> Non
         assert 3 == executor.running
 
     assert 0 == executor.running
-    assert {End.DONE: 2, End.FAILED: 1, End.LOST: 0} == executor.ended
+    assert {End.DONE: 2, End.FAILED: 1, End.LOST: 0, End.RETRIED: 0} == executor.ended
     assert sorted([(b"good", End.DONE), (b"good", End.DONE), (b"bad", End.FAILED)], key=str) == sorted(ended, key=str)
 
 

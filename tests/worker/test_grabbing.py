@@ -68,6 +68,106 @@ def test_job_takes_the_slot_and_its_end_grabs_again() -> None:
     assert [GRAB, GRAB] == sent
 
 
+def test_each_job_widens_the_window_until_all_slots_are_taken() -> None:
+    slots = Slots(6)
+    seat, sent = opened(slots)
+    grabs = [seat.grabs]
+
+    while seat.grabs:
+        seat.assigned()
+        grabs.append(seat.grabs)
+
+    assert [1, 2, 3, 3, 2, 1, 0] == grabs
+    assert [GRAB] * 6 == sent
+
+
+def test_jobs_that_end_together_are_followed_by_as_many_grabs() -> None:
+    slots = Slots(3)
+    seat, sent = opened(slots)
+    for _ in range(3):
+        seat.assigned()
+    sent.clear()
+
+    for _ in range(3):
+        slots.job_ended()
+
+    assert ([GRAB] * 3, 3) == (sent, seat.grabs)
+
+
+def test_sleep_comes_once_after_the_last_answer() -> None:
+    slots = Slots(9)
+    seat, sent = opened(slots)
+    for _ in range(3):
+        seat.assigned()
+    assert 4 == seat.grabs
+    sent.clear()
+
+    for _ in range(3):
+        seat.no_job()
+
+    assert ([], Phase.EMPTY) == (sent, seat.phase)
+
+    seat.noop()
+    seat.no_job()
+
+    assert ([SLEEP], Phase.ASLEEP, 6) == (sent, seat.phase, slots.free)
+
+
+def test_sleeper_is_asked_once_at_first() -> None:
+    slots = Slots(9)
+    seat, sent = opened(slots)
+    seat.assigned()
+    seat.no_job()
+    seat.no_job()
+    sent.clear()
+
+    seat.noop()
+
+    assert [GRAB] == sent
+
+
+def test_job_after_no_job_makes_hungry_again() -> None:
+    """It came to the server between the answers to two grabs."""
+    slots = Slots(9)
+    seat, sent = opened(slots)
+    seat.assigned()
+    seat.no_job()
+    sent.clear()
+
+    seat.assigned()
+
+    assert ([GRAB, GRAB], Phase.HUNGRY) == (sent, seat.phase)
+
+
+def test_wide_window_leaves_the_others_their_turn() -> None:
+    slots = Slots(8)
+    first, _ = opened(slots)
+    second, _ = opened(slots)
+    while first.grabs or second.grabs:
+        for seat in (first, second):
+            if seat.grabs:
+                seat.assigned()
+    for _ in range(8):
+        slots.job_ended()
+
+    assert (4, 4) == (first.grabs, second.grabs)
+
+
+def test_seat_that_leaves_asks_nothing_more_but_takes_what_comes() -> None:
+    slots = Slots(3)
+    seat, sent = opened(slots)
+    seat.assigned()
+    sent.clear()
+
+    seat.leave()
+    seat.assigned()
+    seat.no_job()
+    slots.job_ended()
+    seat.poll()
+
+    assert ([], 2, Phase.OUTSIDE) == (sent, slots.free, seat.phase)
+
+
 def test_more_slots_are_filled_one_grab_after_the_other() -> None:
     slots = Slots(3)
     seat, sent = opened(slots)
@@ -120,8 +220,7 @@ def test_busy_worker_asks_nobody_and_late_noop_is_kept_for_later() -> None:
 
     slots.job_ended()
 
-    # The one that was served just now goes first only if nobody stood in line before it.
-    assert Phase.GRABBING in {sleeper.phase, busy.phase}
+    assert 1 == sleeper.grabs + busy.grabs
 
 
 def test_servers_take_turns() -> None:
@@ -132,7 +231,7 @@ def test_servers_take_turns() -> None:
     turns = []
 
     for _ in range(6):
-        (asked,) = [seat for seat in (first, second, third) if seat.phase is Phase.GRABBING]
+        (asked,) = [seat for seat in (first, second, third) if seat.grabs]
         turns.append(asked)
         asked.assigned()
         slots.job_ended()
@@ -205,13 +304,14 @@ def test_closed_seat_leaves_the_line() -> None:
 @pytest.mark.parametrize("phase", [Phase.ASLEEP, Phase.HUNGRY, Phase.OUTSIDE])
 def test_answer_without_a_question_is_an_error(event: Callable[[Seat], None], phase: Phase) -> None:
     slots = Slots(1)
-    seat, sent = opened(slots)
+    sent: list[PacketType] = []
+    seat = Seat(slots, sent.append)
     seat.phase = phase
 
     with pytest.raises(RemoteProtocolError, match=phase.value):
         event(seat)
 
-    assert ([GRAB], 0) == (sent, slots.free)
+    assert ([], 1) == (sent, slots.free)
 
 
 def test_draining_asks_nobody_any_more() -> None:
@@ -265,13 +365,15 @@ def test_slots_add_up_whatever_happens(concurrency: int, steps: list[tuple[str, 
                 slots.job_ended()
         elif step in {"noop", "poll"}:
             getattr(seat, step)()
-        elif seat.phase is Phase.GRABBING:
+        elif seat.grabs:
             running += step == "assigned"
             asked[index] -= 1
             getattr(seat, step)()
-        grabbing = [seat.phase is Phase.GRABBING for seat in seats]
 
-        assert concurrency == slots.free + sum(grabbing) + running
-        assert grabbing == [count == 1 for count in asked]
-        # Nobody waits in line while a slot is free.
-        assert slots.free == 0 or Phase.HUNGRY not in [seat.phase for seat in seats]
+        assert concurrency == slots.free + sum(asked) + running
+        assert asked == [seat.grabs for seat in seats]
+        # Nobody waits while a slot is free, and nobody sleeps of whom something was asked.
+        for seat in seats:
+            assert slots.free == 0 or seat.phase is not Phase.HUNGRY or seat.grabs == seat.window
+            assert seat.phase is not Phase.ASLEEP or seat.grabs == 0
+            assert seat.grabs <= seat.window or seat.phase is Phase.EMPTY

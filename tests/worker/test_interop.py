@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from gearman_trio.worker import Abilities, Job, ThreadJob, open_worker
+from gearman_trio.client import open_client
+from gearman_trio.worker import Abilities, Job, Retry, ThreadJob, open_worker
 
 from ..peers import Gearmand, open_gearmand, require
 
@@ -152,3 +153,40 @@ async def test_job_of_a_stopped_worker_goes_to_the_next() -> None:
             await answered.wait()
 
     assert [b"second time"] == results
+
+
+async def test_job_to_be_tried_again_is_given_out_again() -> None:
+    abilities = make_abilities()
+    tries: list[bytes] = []
+
+    @abilities.function
+    async def second_time(workload: bytes) -> bytes:
+        tries.append(workload)
+        if len(tries) == 1:
+            raise Retry(after=0.1)
+        return b"%d" % len(tries)
+
+    async with open_gearmand() as server, open_worker(abilities, f"127.0.0.1:{server.port}") as worker:
+        done = await gearman(server, "second_time", b"w")
+
+        assert (0, b"2") == (done.returncode, done.stdout)
+        assert (1, 1) == (worker.statistics().retried, worker.statistics().done)
+
+
+async def test_many_grabs_at_a_time_are_answered_in_order() -> None:
+    async with (
+        open_gearmand() as server,
+        open_worker(make_abilities(), f"127.0.0.1:{server.port}", concurrency=50) as worker,
+        open_client(f"127.0.0.1:{server.port}") as client,
+    ):
+        results: dict[bytes, bytes] = {}
+
+        async def run(workload: bytes) -> None:
+            results[workload] = await client.run("reverse", workload)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(1000):
+                nursery.start_soon(run, b"%04d" % number)
+
+        assert all(result == workload[::-1] for workload, result in results.items())
+        assert 1000 == len(results) == worker.statistics().done

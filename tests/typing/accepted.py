@@ -1,0 +1,81 @@
+"""Calls that type checkers must take, with the types that they must see."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from gearman_trio import Client, ForegroundJob, JobData, JobItem, JobStatus, JobWarning, TypedJob
+from gearman_trio.names import JobHandle
+
+from .functions import (
+    count,
+    in_thread,
+    in_thread_with_job,
+    job_at_the_end,
+    lines,
+    nothing,
+    resize,
+    reverse,
+    reverse_in_thread,
+    squares,
+)
+
+
+async def run(client: Client) -> None:
+    assert_type(await client.run(count, "text"), int)
+    assert_type(await client.run(count, text="text"), int)
+    assert_type(await client.run(resize, "image"), dict[str, int])
+    assert_type(await client.run(resize, "image", 5, crop=True), dict[str, int])
+    assert_type(await client.run(resize, width=5, image="image"), dict[str, int])
+    assert_type(await client.run(in_thread, 1.5), float)
+    assert_type(await client.run(in_thread_with_job, 1), list[int])
+    assert_type(await client.run(squares, 3), list[int])
+    assert_type(await client.run(lines, "text"), list[str])
+    assert_type(await client.run(job_at_the_end, "text"), int)
+    assert_type(await client.run(reverse, b"abc"), bytes)
+    assert_type(await client.run(reverse_in_thread, b"abc"), bytes)
+    await client.run(nothing)
+
+
+async def run_by_name(client: Client) -> None:
+    assert_type(await client.run("reverse"), bytes)
+    assert_type(await client.run(b"reverse", b"abc", priority="high", unique="-"), bytes)
+    assert_type(await client.run(function="reverse", workload=bytearray(b"abc")), bytes)
+
+
+async def submit(client: Client) -> None:
+    assert_type(await client.submit(count, "text"), JobHandle)
+    assert_type(await client.submit(resize, "image", crop=True), JobHandle)
+    assert_type(await client.submit(in_thread_with_job, 1), JobHandle)
+    assert_type(await client.submit(squares, 3), JobHandle)
+    assert_type(await client.submit("reverse", b"abc", delay=60), JobHandle)
+    assert_type(await client.with_options(delay=60, priority="normal").submit(count, "text"), JobHandle)
+
+
+async def stream(client: Client) -> None:
+    async with client.stream(squares, 3) as items:
+        assert_type(items, TypedJob[JobItem[int] | JobWarning | JobStatus, None])
+        async for event in items:
+            assert_type(event, JobItem[int] | JobWarning | JobStatus)
+            if isinstance(event, JobItem):
+                assert_type(event.value, int)
+    async with client.stream(lines, "text") as texts:
+        assert_type(texts, TypedJob[JobItem[str] | JobWarning | JobStatus, None])
+    async with client.with_options(max_unread_bytes=1000).stream(resize, "image", crop=True) as job:
+        assert_type(job, TypedJob[JobData | JobWarning | JobStatus, dict[str, int]])
+        assert_type(await job.result(), dict[str, int])
+    async with client.stream(in_thread, 1.5) as job_in_thread:
+        assert_type(await job_in_thread.result(), float)
+    async with client.stream("reverse", b"abc", max_unread_bytes=1000) as by_name:
+        assert_type(by_name, ForegroundJob)
+        assert_type(await by_name.result(), bytes)
+        async for event_by_name in by_name:
+            assert_type(event_by_name, JobData | JobWarning | JobStatus)
+
+
+async def here() -> None:
+    # What is decorated stays what it was.
+    assert_type(await count("text"), int)
+    assert_type(in_thread(1.5), float)
+    async for number in squares(3):
+        assert_type(number, int)

@@ -1,0 +1,64 @@
+"""Functions as programs decorate them, for the type checkers to look at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from gearman_trio import BYTES, JSON, TEXT, Abilities, Job, ThreadJob
+
+abilities = Abilities(serializer=JSON, namespace="typed.")
+raw = Abilities()
+
+
+@abilities.function
+async def count(text: str) -> int:
+    return len(text)
+
+
+@abilities.function(timeout=5)
+async def resize(job: Job, image: str, width: int = 100, *, crop: bool = False) -> dict[str, int]:
+    return {image: width}
+
+
+@abilities.function(name="square", serializer=JSON)
+def in_thread(number: float) -> float:
+    return number**2
+
+
+@abilities.function
+def in_thread_with_job(job: ThreadJob, number: int) -> list[int]:
+    return [number]
+
+
+@abilities.function
+async def squares(n: int) -> AsyncIterator[int]:
+    yield n
+
+
+@abilities.function(serializer=TEXT)
+async def lines(job: Job, text: str) -> AsyncGenerator[str]:
+    yield text
+
+
+@abilities.function
+async def nothing() -> None: ...
+
+
+@abilities.function
+async def job_at_the_end(text: str, job: Job | None = None) -> int:
+    return len(text)
+
+
+@abilities.function
+async def job_by_keyword(text: str, *, job: Job) -> int:
+    return len(text)
+
+
+@raw.function
+async def reverse(workload: bytes) -> bytes:
+    return workload[::-1]
+
+
+@raw.function(serializer=BYTES)
+def reverse_in_thread(workload: bytes, job: ThreadJob | None = None) -> bytes:
+    return workload[::-1]
