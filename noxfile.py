@@ -32,9 +32,10 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types of everything that pyproject.toml lists for mypy."""
+    """Check the types of everything that pyproject.toml lists for mypy, and what users' type checkers see."""
     session.install(".[typing]")
     session.run("mypy", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/typing", env={"GEARMAN_TRIO_REQUIRE_CHECKERS": "1"})
 
 
 @nox.session

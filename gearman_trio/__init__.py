@@ -5,41 +5,79 @@
     async with gearman_trio.open_client("host:4730") as client   submit jobs
     async with gearman_trio.open_worker(abilities, "host:4730")  do jobs
     async with gearman_trio.open_admin("host:4730") as admin     look and steer
+
+A name is imported when it is first used, so that who imports only this package, as pytest does for the plugin, pays for
+no more.
 """
 
 from __future__ import annotations
 
-from .admin import AdminClient, open_admin
-from .client import Client, ForegroundJob, JobData, JobState, JobStatus, JobWarning, Priority, open_client
-from .errors import (
-    ConfigError,
-    GearmanError,
-    JobError,
-    JobFailed,
-    JobLost,
-    JobRaised,
-    LocalProtocolError,
-    ProtocolError,
-    RemoteProtocolError,
-    ServerError,
-    ServersUnavailable,
-)
-from .server import Server, ServerOptions, ServerStatistics, open_server, serve
-from .transport import Address
-from .worker import Abilities, Job, ThreadJob, Worker, open_worker, run_worker
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .admin import AdminClient, open_admin
+    from .client import (
+        Client,
+        ForegroundJob,
+        JobData,
+        JobItem,
+        JobState,
+        JobStatus,
+        JobWarning,
+        Priority,
+        TypedJob,
+        open_client,
+    )
+    from .errors import (
+        ConfigError,
+        GearmanError,
+        JobError,
+        JobFailed,
+        JobLost,
+        JobRaised,
+        LocalProtocolError,
+        ProtocolError,
+        RemoteProtocolError,
+        SerializationError,
+        ServerError,
+        ServersUnavailable,
+    )
+    from .serializers import BYTES, JSON, TEXT, Serializer
+    from .server import Server, ServerOptions, ServerStatistics, open_server, serve
+    from .transport import Address
+    from .worker import (
+        Abilities,
+        Fail,
+        Injected,
+        Job,
+        Retry,
+        Shutdown,
+        ThreadJob,
+        Worker,
+        log_jobs,
+        open_worker,
+        run_worker,
+    )
 
 __all__ = [
+    "BYTES",
+    "JSON",
+    "TEXT",
     "Abilities",
     "Address",
     "AdminClient",
     "Client",
     "ConfigError",
+    "Fail",
     "ForegroundJob",
     "GearmanError",
+    "Injected",
     "Job",
     "JobData",
     "JobError",
     "JobFailed",
+    "JobItem",
     "JobLost",
     "JobRaised",
     "JobState",
@@ -49,13 +87,19 @@ __all__ = [
     "Priority",
     "ProtocolError",
     "RemoteProtocolError",
+    "Retry",
+    "SerializationError",
+    "Serializer",
     "Server",
     "ServerError",
     "ServerOptions",
     "ServerStatistics",
     "ServersUnavailable",
+    "Shutdown",
     "ThreadJob",
+    "TypedJob",
     "Worker",
+    "log_jobs",
     "open_admin",
     "open_client",
     "open_server",
@@ -63,3 +107,20 @@ __all__ = [
     "run_worker",
     "serve",
 ]
+
+#: Where the names above are, in the order in which they are looked for.
+_HOMES: Final = ("errors", "serializers", "transport", "client", "worker", "admin", "server")
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f".{home}", __name__)
+            if name in module.__all__:
+                globals()[name] = value = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -84,7 +84,7 @@ def test_command_is_installed() -> None:
 
 @pytest.mark.slow
 def test_import_brings_only_what_a_program_needs() -> None:
-    code = "import sys, gearman_trio; print(*sys.modules)"
+    code = "import sys; from gearman_trio import *; print(*sys.modules)"
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
@@ -94,13 +94,26 @@ def test_import_brings_only_what_a_program_needs() -> None:
     assert set() == unwanted & set(done.stdout.split())
 
 
+@pytest.mark.slow
+def test_import_of_the_package_alone_brings_nothing_of_it() -> None:
+    """Pytest does that in every run, for the plugin."""
+    code = "import sys, gearman_trio; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+
+    ours = {name for name in done.stdout.split() if name.startswith(("gearman_trio", "trio"))}
+    assert {"gearman_trio"} == ours
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
-    libraries = {"attrs", "trio"}
-    # Rich comes with Typer.
-    tools = {"rich", "typer"} if path.parent.name == "cli" else set()
+    libraries = {"attrs", "gearman_trio", "trio"}
+    # Rich comes with Typer; who loads the plugin is pytest.
+    tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}}
+    place = path.parent.name if path.parent.name in tools else path.stem
 
-    assert imported(path) <= libraries | tools
+    assert imported(path) <= libraries | tools.get(place, set())
 
 
 def test_what_is_imported_is_required() -> None:

@@ -34,6 +34,7 @@ _GIVEN: Final = frozenset(
         "gearman_trio.Job",
         "gearman_trio.Server",
         "gearman_trio.ThreadJob",
+        "gearman_trio.TypedJob",
         "gearman_trio.Worker",
         "gearman_trio.core.Counters",
         "gearman_trio.core.FunctionStatistics",

@@ -82,15 +82,12 @@ class ModelBroker:
 
     def status(self) -> dict[bytes, tuple[int, int, int, int]]:
         """How many jobs are queued, running and scheduled, and how many workers there are, by function."""
-        return {
-            function: (
-                len(self.queued(function)),
-                len([job for job in self.jobs if job.function == function and job.state == "running"]),
-                len([job for job in self.jobs if job.function == function and job.state == "scheduled"]),
-                len([peer for peer in self.peers if function in peer.abilities]),
-            )
-            for function in self.functions
-        }
+        table = {}
+        for function in self.functions:
+            states = [job.state for job in self.jobs if job.function == function]
+            workers = len([peer for peer in self.peers if function in peer.abilities])
+            table[function] = (states.count("queued"), states.count("running"), states.count("scheduled"), workers)
+        return table
 
     # Administration
 
@@ -254,14 +251,16 @@ class ModelBroker:
 
     # Time
 
+    def next_deadline(self) -> float:
+        """When something is due next, infinity for never."""
+        scheduled = [job.run_at for job in self.jobs if job.state == "scheduled"]
+        return min([when for (when, _), _ in self._limits()] + scheduled, default=inf)
+
     def advance(self, seconds: float) -> None:
         """Let time pass and do, one after another, what has become due."""
         self.now += seconds
         while True:
-            due: list[tuple[tuple[float, int], ModelPeer | ModelJob]] = []
-            due += [(peer.woken_until, peer) for peer in self.peers if peer.woken_for is not None]
-            due += [(job.deadline, job) for job in self.jobs if job.deadline is not None]
-            (when, _), what = min(due, key=lambda entry: entry[0], default=((inf, 0), None))
+            (when, _), what = min(self._limits(), key=lambda entry: entry[0], default=((inf, 0), None))
             if when > self.now or what is None:
                 break
             if isinstance(what, ModelPeer):
@@ -273,6 +272,10 @@ class ModelBroker:
         scheduled = [job for job in self.jobs if job.state == "scheduled" and job.run_at <= self.now]
         for job in sorted(scheduled, key=lambda job: (job.run_at, job.place)):
             self._queue(job)
+
+    def _limits(self) -> list[tuple[tuple[float, int], ModelPeer | ModelJob]]:
+        waits = [(peer.woken_until, peer) for peer in self.peers if peer.woken_for is not None]
+        return [*waits, *((job.deadline, job) for job in self.jobs if job.deadline is not None)]
 
     # Jobs
 
@@ -320,12 +323,9 @@ class ModelBroker:
         job.attempts += 1
         limit = worker.abilities[job.function]
         job.deadline = (self.now + limit, next(self._places)) if limit else None
-        if packet == "GRAB_JOB":
-            worker.heard.append(("JOB_ASSIGN", job.handle, job.function, job.workload))
-        elif packet == "GRAB_JOB_UNIQ":
-            worker.heard.append(("JOB_ASSIGN_UNIQ", job.handle, job.function, job.unique, job.workload))
-        else:
-            worker.heard.append(("JOB_ASSIGN_ALL", job.handle, job.function, job.unique, job.reducer, job.workload))
+        more = {"GRAB_JOB": [], "GRAB_JOB_UNIQ": [job.unique], "GRAB_JOB_ALL": [job.unique, job.reducer]}[packet]
+        answer = packet.replace("GRAB_JOB", "JOB_ASSIGN")
+        worker.heard.append((answer, *[job.handle, job.function, *more, job.workload]))
 
     def _lose(self, job: ModelJob) -> None:
         """A running job has lost its worker."""
