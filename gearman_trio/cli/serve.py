@@ -28,6 +28,9 @@ __all__ = ["serve_command"]
 
 logger = logging.getLogger(__name__)
 
+#: About twice as long as a fast worker or client takes to answer on the same machine.
+_BUSY_POLL_SECONDS: Final = 0.0001
+
 #: How long SIGTERM lets running jobs go on; systemd kills after 90 s unless told otherwise.
 _DRAIN_SECONDS: Final = 60.0
 
@@ -184,8 +187,10 @@ def serve_command(
 
 async def _serve(command: _Command) -> None:
     listeners = await _open_listeners(command)
+    # Nothing else runs in this process that could be kept waiting.
+    options = attrs.evolve(command.options, busy_poll_seconds=_BUSY_POLL_SECONDS)
     async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(partial(serve, listeners=listeners, options=command.options))
+        server: Server = await nursery.start(partial(serve, listeners=listeners, options=options))
         with _pid_file(command.pid_file):
             drain = partial(server.drain, command.drain_timeout)
             if hasattr(signal, "SIGHUP"):

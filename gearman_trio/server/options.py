@@ -84,6 +84,8 @@ class ServerOptions:
         outbox_limit_bytes: when more waits to be sent to a peer, it is disconnected. The default lets a client that
             is slow for a while have a thousand results of 256 KiB. A single larger packet is always let through.
         handshake_seconds: how long a TLS handshake may take.
+        busy_poll_seconds: how long to look for further packets, after some came, before the process sleeps. The tasks
+            of an embedding program would wait for so long, so it is 0 here; ``gearman-trio serve`` uses 0.0001.
         close_seconds: how long what is left in an outbox may take to be sent when its connection is closed.
         handle_prefix: job handles are this, a colon and a number.
         verbosity: the answer to the administrative command ``verbose``, one of gearmand's level names.
@@ -101,6 +103,7 @@ class ServerOptions:
     outbox_pause_bytes: int = attrs.field(default=1024 * 1024, validator=_whole(1))
     outbox_limit_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_whole(1))
     handshake_seconds: float = attrs.field(default=10.0, validator=_seconds(0.001))
+    busy_poll_seconds: float = attrs.field(default=0.0, validator=_seconds(0))
     close_seconds: float = attrs.field(default=1.0, validator=_seconds(0))
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
     verbosity: str = attrs.field(default="ERROR", validator=_verbosity)

@@ -67,7 +67,7 @@ class Server:
         self._options = options
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
         self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
-        self._pump = Pump(self._hub.flush) if pump_available else None
+        self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
         self._addresses: tuple[Address, ...] = ()
         self._stop_requested = trio.Event()

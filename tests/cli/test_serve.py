@@ -34,6 +34,7 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "outbox_pause_bytes": ("", "a matter of memory, for programs that embed the server"),
     "outbox_limit_bytes": ("", "likewise"),
     "handshake_seconds": ("", "the command speaks no TLS yet"),
+    "busy_poll_seconds": ("", "set by the command, whose process runs nothing else"),
     "close_seconds": ("", "likewise a matter of memory"),
     "time_zone": ("", "that of the process, by the environment variable TZ"),
 }

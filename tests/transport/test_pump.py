@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
@@ -14,6 +15,7 @@ from time import perf_counter
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from gearman_trio.transport.pump import _IN, _OUT, Pump, PumpedSocket, pump_available
@@ -437,3 +439,43 @@ async def test_socket_that_epoll_refuses_leaves_nothing_behind(no_socket: int) -
 
 def test_event_bits_are_those_of_the_system() -> None:
     assert (select.EPOLLIN, select.EPOLLOUT) == (_IN, _OUT)
+
+
+@pytest.mark.slow
+async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gearman_trio.transport.pump._TURN_SECONDS", 60.0)
+    pump = Pump(lambda: None, busy_poll_seconds=1.0)
+    ours, theirs = socket.socketpair()
+    ticks = 0
+    seen: list[tuple[bytes, int]] = []
+
+    class Answering(Owner):
+        def received(self, data: bytes) -> None:
+            seen.append((data, ticks))
+            if data == b"a":
+                threading.Timer(0.02, theirs.send, [b"b"]).start()
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await trio.lowlevel.checkpoint()
+            ticks += 1
+
+    ours.setblocking(False)
+    pumped = PumpedSocket(pump, ours.fileno(), Answering())
+    pump.add(pumped)
+    pump.watch(pumped)
+    with ours, theirs, trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            theirs.send(b"a")
+            nursery.start_soon(pump.run)
+            await until(lambda: len(seen) == 2)
+            nursery.cancel_scope.cancel()
+        pump.remove(pumped)
+        pump.close()
+
+    assert [b"a", b"b"] == [data for data, _ in seen]
+    assert seen[0][1] == seen[1][1]
