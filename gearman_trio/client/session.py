@@ -39,7 +39,8 @@ _FINAL: Final = frozenset([_WORK_COMPLETE, _WORK_FAIL, _WORK_EXCEPTION])
 class Request:
     """What the session tells of one request: an answer to it, and for a foreground job what happens then.
 
-    Nothing is told of a request that is abandoned, and nothing after `completed` or `failed`.
+    Nothing is told of a request that is abandoned, and nothing after `completed` or `failed`.  Subclasses define what
+    they can be told: `progressed` and `completed` come to foreground requests only, so others do without.
 
     Attributes:
         expected: the type of the packet that answers this request.

@@ -21,7 +21,10 @@ _Name = TypeVar("_Name")
 
 
 class DataEncoder:
-    """How Python objects become bytes and come back; subclasses define both methods."""
+    """How Python objects become bytes and come back; subclasses define both methods.
+
+    What is not defined raises NotImplementedError when it is used, as in pygearman: an encoder for one way will do.
+    """
 
     @classmethod
     def encode(cls, encodable_object: Any) -> Any:
