@@ -1,7 +1,7 @@
 """Scripted conversations with a job server over raw sockets, and what it answered.
 
 A step is ``(peer, packet name, *fields)`` or ``(peer, bytes, *further pieces)``; a peer's first step connects it.
-``(peer, CLOSE)`` closes it, ``(peer, PAUSE, seconds)`` waits.  ``{1}`` in a field stands for the first handle that the
+``(peer, CLOSE)`` closes it and waits until the server has noticed, ``(peer, PAUSE, seconds)`` waits.  ``{1}`` in a field stands for the first handle that the
 server gave, ``{2}`` for the second.
 
 After each step every peer sends an ECHO_REQ, the one that acted first: what comes before its ECHO_RES is the answer to
@@ -107,7 +107,10 @@ async def play(port: int, steps: Sequence[Step]) -> list[dict[str, list[str]]]:
             if name not in peers:
                 peers[name] = _Peer(await trio.open_tcp_stream("127.0.0.1", port))
             peer = peers[name]
-            await _act(peer, what, [transcript.fill_in(_bytes(field)) for field in fields], transcript)
+            if what == CLOSE:
+                await _close(peer, port)
+            else:
+                await _act(peer, what, [transcript.fill_in(_bytes(field)) for field in fields], transcript)
             others = [other for other in peers if other != name]
             replies = {other: await peers[other].replies() for other in [name, *others]}
             heard.append(
@@ -125,10 +128,7 @@ async def play(port: int, steps: Sequence[Step]) -> list[dict[str, list[str]]]:
 
 async def _act(peer: _Peer, what: str | bytes, fields: list[bytes], transcript: _Transcript) -> None:
     try:
-        if what == CLOSE:
-            peer.over = True
-            await peer.stream.aclose()
-        elif what == PAUSE:
+        if what == PAUSE:
             await trio.sleep(float(fields[0]))
         elif isinstance(what, bytes):
             for piece in [transcript.fill_in(what), *fields]:
@@ -138,6 +138,30 @@ async def _act(peer: _Peer, what: str | bytes, fields: list[bytes], transcript: 
             await peer.stream.send_all(_packet(what, b"\0".join(fields)))
     except trio.BrokenResourceError:
         peer.over = True
+
+
+async def _close(peer: _Peer, port: int) -> None:
+    """Close a peer and wait until the server has let go of it: an echo to another peer may overtake the news.
+
+    The table of connections is asked for over a connection of its own, which stays until the row has gone.
+    """
+    async with await trio.open_tcp_stream("127.0.0.1", port) as watcher:
+        before = await _connections(watcher)
+        peer.over = True
+        await peer.stream.aclose()
+        while await _connections(watcher) >= before:
+            await trio.sleep(0.01)
+
+
+async def _connections(watcher: trio.SocketStream) -> int:
+    """How many rows the table of connections has."""
+    await watcher.send_all(b"workers\n")
+    received = b""
+    while not received.endswith(b".\n"):
+        chunk = await watcher.receive_some()
+        assert chunk, f"the server closed the connection amid its table {received!r}"
+        received += chunk
+    return received.count(b"\n") - 1
 
 
 def _packet(name: str, body: bytes, *, magic: bytes = b"\0REQ") -> bytes:
