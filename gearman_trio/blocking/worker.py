@@ -137,8 +137,8 @@ class Worker:
         }
         # With the abilities and options of the moment when it starts.
         self._open = lambda loop: _open(loop, abilities, servers, dict(options))
-        # Guards the portal against two threads that start or stop.
-        self._lock = threading.Lock()
+        # Guards the portal against two threads that start or stop. A signal handler of the same thread may stop, too.
+        self._lock = threading.RLock()
         self._portal: Portal[_Running] | None = None
 
     def __enter__(self) -> Worker:
@@ -191,7 +191,9 @@ class Worker:
         Args:
             timeout: the seconds that running jobs may take; ``None`` is without limit.
         """
-        portal = self._portal
+        with self._lock:
+            # Not before a start in another thread is over.
+            portal = self._portal
         if portal is None:
             return
         try:
@@ -220,23 +222,30 @@ class Worker:
             ConfigError, RuntimeError: as `start`.
             Exception: what the worker ended with, if that was an error.
         """
-        portal = self._start()
-        loop = portal.loop()
         seen: list[int] = []
+        loop: Loop[_Running] | None = None
+
+        def obey() -> None:
+            # A signal that comes before there is a loop is obeyed when there is one.
+            if loop is not None and seen:
+                if len(seen) == 1:
+                    _drain_soon(loop)
+                else:
+                    loop.stop()
 
         def stop(number: int, frame: FrameType | None) -> None:
             seen.append(number)
-            if len(seen) == 1:
-                _drain_soon(loop)
-            else:
-                loop.stop()
+            obey()
 
-        try:
-            with _handling(stop):
+        # Before the start: the first job may be what sends the signal.
+        with _handling(stop):
+            portal, loop = self._start()
+            obey()
+            try:
                 while not loop.join(_LOOK_SECONDS):
                     pass
-        finally:
-            portal.close()
+            finally:
+                portal.close()
         if loop.error is not None:
             raise loop.error
 
@@ -252,13 +261,12 @@ class Worker:
 
         return self._started().call(ask)
 
-    def _start(self) -> Portal[_Running]:
+    def _start(self) -> tuple[Portal[_Running], Loop[_Running]]:
         with self._lock:
             if self.running:
                 raise RuntimeError("the worker runs already")
             portal = self._portal = Portal(self._open, "worker")
-            portal.loop()
-            return portal
+            return portal, portal.loop()
 
     def _started(self) -> Loop[_Running]:
         portal = self._portal

@@ -8,6 +8,8 @@ import pytest
 
 from gearman_trio import Abilities, ConfigError, ServersUnavailable
 from gearman_trio.blocking import Client, Worker
+from gearman_trio.blocking.loop import Loop
+from gearman_trio.blocking.portal import Portal
 
 from .background import server_in_thread
 from .conftest import Gate
@@ -76,6 +78,27 @@ def test_run_ends_by_stop_from_another_thread(server: str, abilities: Abilities)
     running.join(10)
 
     assert not running.is_alive()
+
+
+def test_run_ends_by_a_stop_that_comes_while_it_starts(
+    server: str, abilities: Abilities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(abilities, server)
+    stopping = threading.Thread(target=worker.stop)
+    begin = Portal._begin
+
+    def begin_and_be_stopped(portal: Portal[object]) -> Loop[object]:
+        loop = begin(portal)
+        stopping.start()
+        # It has the time to come in between, where it can.
+        stopping.join(0.2)
+        return loop
+
+    monkeypatch.setattr(Portal, "_begin", begin_and_be_stopped)
+    worker.run()
+    stopping.join(10)
+
+    assert (False, False) == (stopping.is_alive(), worker.running)
 
 
 def test_arguments_are_checked_at_the_start(server: str, abilities: Abilities) -> None:
