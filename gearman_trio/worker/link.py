@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from ..transport import UNREACHABLE, Address, Backoff, Connect
+from ..transport import UNREACHABLE, Address, Backoff, Connect, why_unreachable
 from .connection import ANSWER_SECONDS, Connection, Crew
 
 __all__ = ["ServerLink"]
@@ -93,7 +93,7 @@ class ServerLink:
             try:
                 return await self._connect(self.address)
             except UNREACHABLE as exc:
-                reason = _described(exc)
+                reason = why_unreachable(exc)
         if not self._draining:
             self._change(_State.UNREACHABLE, "server=%s cannot connect: %s", self.address, reason)
         return None
@@ -131,11 +131,3 @@ class ServerLink:
         self._state = state
         logger.log(level, message, *arguments)
         self._on_change()
-
-
-def _described(exc: BaseException) -> str:
-    """What went wrong, in the system's own words where Trio put its own around them."""
-    cause = exc.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(str(inner) for inner in cause.exceptions))
-    return str(cause or exc) or repr(exc)
