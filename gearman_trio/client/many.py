@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 from ..signature import Injected
 from .caller import Caller
 from .mapping import OnError, open_mapping
+from .pipeline import OnRefusal, Pipeline
 from .submission import Workload
 
 __all__ = ["ManyCaller"]
@@ -158,3 +159,39 @@ class ManyCaller(Caller):
         return open_mapping(
             partial(self.run, function), items, concurrency=concurrency, ordered=ordered, on_error=on_error
         )
+
+    @asynccontextmanager
+    async def pipeline(self, *, on_error: OnRefusal = "raise") -> AsyncGenerator[Pipeline]:
+        """Submit many background jobs together, at about the price of one.
+
+        ::
+
+            async with client.pipeline() as pipeline:
+                entries = [pipeline.submit("resize", picture) for picture in pictures]
+            print(entries[0].handle)
+
+        `Pipeline.submit` takes what `submit` takes, but waits for nothing and sends nothing.  Leaving the block sends
+        everything together and waits until each submission was answered; then each entry has its ``handle`` or its
+        ``error``.  A block that raises sends nothing, but for what `Pipeline.flush` has sent before.
+
+        Submissions go to the servers that `submit` would send them to, in their order.  What was not yet sent when a
+        connection is lost goes to the next one; what may have been sent is not repeated, and fails with `JobLost`.
+
+        Memory: all packets are kept until they are sent.  Call `Pipeline.flush` now and then where there are many.
+
+        Args:
+            on_error: with ``"raise"``, submissions that fail are raised together, when all are answered; with
+                ``"keep"`` each error stays with its entry alone.
+
+        Raises:
+            PipelineError: an exception group; one or more submissions failed.
+            ConfigError: there is no such way to treat errors.
+
+        Cancellation: as for `Pipeline.flush`.
+        """
+        pipeline = Pipeline(self._options, self._writable, on_error=on_error, tries=self._servers)
+        try:
+            yield pipeline
+            await pipeline.flush()
+        finally:
+            pipeline._end()

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from gearman_trio import Client, ForegroundJob, JobData, JobItem, JobStatus, JobWarning, TypedJob
+from gearman_trio import (
+    Client,
+    ForegroundJob,
+    GearmanError,
+    JobData,
+    JobItem,
+    JobStatus,
+    JobWarning,
+    Pipeline,
+    PipelineEntry,
+    PipelineError,
+    TypedJob,
+)
 from gearman_trio.names import JobHandle
 
 from .functions import (
@@ -50,6 +62,22 @@ async def submit(client: Client) -> None:
     assert_type(await client.submit(squares, 3), JobHandle)
     assert_type(await client.submit("reverse", b"abc", delay=60), JobHandle)
     assert_type(await client.with_options(delay=60, priority="normal").submit(count, "text"), JobHandle)
+
+
+async def pipeline(client: Client) -> None:
+    async with client.with_options(priority="low").pipeline(on_error="keep") as pipeline:
+        assert_type(pipeline, Pipeline)
+        assert_type(pipeline.submit(count, "text"), PipelineEntry)
+        assert_type(pipeline.submit(resize, "image", crop=True), PipelineEntry)
+        assert_type(pipeline.submit("reverse", b"abc", delay=60), PipelineEntry)
+        assert_type(pipeline.with_options(unique="u").submit(in_thread_with_job, 1).handle, JobHandle | None)
+        await pipeline.flush()
+    try:
+        async with client.pipeline():
+            pass
+    except PipelineError as errors:
+        assert_type(errors.exceptions[0], GearmanError | ExceptionGroup[GearmanError])
+        assert_type(errors.entries[0], PipelineEntry)
 
 
 async def stream(client: Client) -> None:

@@ -48,6 +48,17 @@ async def submit(client: Client) -> None:
     await client.submit(count, "text", delay=5)  # type: ignore[call-arg, type-var]  # pyright: ignore[reportCallIssue]
 
 
+async def pipeline(client: Client) -> None:
+    async with client.pipeline() as pipeline:
+        pipeline.submit(count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pipeline.submit(resize, 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        pipeline.submit("reverse", "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pipeline.submit(count, "text", delay=5)  # type: ignore[call-arg, type-var]  # pyright: ignore[reportCallIssue]
+        pipeline.with_options(server="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    async with client.pipeline(on_error="yield"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        pass
+
+
 async def stream(client: Client) -> object:
     async with client.stream(squares, "number"):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
         pass
