@@ -32,6 +32,7 @@ _GIVEN: Final = frozenset(
         "gearman_trio.Client",
         "gearman_trio.ForegroundJob",
         "gearman_trio.Job",
+        "gearman_trio.Partition",
         "gearman_trio.Pipeline",
         "gearman_trio.PipelineEntry",
         "gearman_trio.Server",

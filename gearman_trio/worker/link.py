@@ -51,6 +51,7 @@ class ServerLink:
         self._crew = crew
         self._connect = connect
         self._on_change = on_change
+        self._client = None if crew.client is None else crew.client.with_options(server=address)
         self._state = _State.NEW
         self._connection: Connection | None = None
         self._draining = False
@@ -106,7 +107,7 @@ class ServerLink:
             self._backoff.reset()
             self._change(_State.CONNECTED, "conn=%d server=%s connected", number, self.address)
 
-        connection = Connection(self._crew, stream, number, on_registered=registered)
+        connection = Connection(self._crew, stream, number, on_registered=registered, client=self._client)
         self._connection = connection
         if self._draining:
             connection.drain()

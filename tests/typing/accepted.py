@@ -20,12 +20,17 @@ from gearman_trio import (
 from gearman_trio.names import JobHandle
 
 from .functions import (
+    as_text,
     count,
     in_thread,
     in_thread_with_job,
     job_at_the_end,
+    length_with_job,
     lines,
+    longest_word,
     nothing,
+    numbers_joined,
+    raw_lines,
     resize,
     reverse,
     reverse_in_thread,
@@ -99,6 +104,18 @@ async def stream(client: Client) -> None:
         assert_type(await by_name.result(), bytes)
         async for event_by_name in by_name:
             assert_type(event_by_name, JobData | JobWarning | JobStatus)
+
+
+async def map_reduce(client: Client) -> None:
+    assert_type(await client.map_reduce(longest_word, count, "text", most=5), int)
+    assert_type(await client.map_reduce(longest_word, length_with_job, text="text"), int)
+    assert_type(await client.map_reduce(longest_word, "count", "text"), int)
+    assert_type(await client.map_reduce(numbers_joined, as_text, 3), str)
+    assert_type(await client.map_reduce(raw_lines, reverse, b"abc"), bytes)
+    assert_type(await client.map_reduce("lines", b"count", b"abc", unique="u"), bytes)
+    assert_type(await client.run(numbers_joined, 3), list[float])
+    async for word in longest_word("text"):
+        assert_type(word, str)
 
 
 async def here() -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from gearman_trio import Abilities, Client
 
-from .functions import count, in_thread, in_thread_with_job, job_by_keyword, lines, nothing, resize, reverse, squares
+from .functions import (
+    as_text,
+    count,
+    in_thread,
+    in_thread_with_job,
+    job_by_keyword,
+    lines,
+    longest,
+    longest_word,
+    nothing,
+    resize,
+    reverse,
+    squares,
+)
 
 
 async def run(client: Client) -> None:
@@ -69,6 +82,19 @@ async def stream(client: Client) -> object:
         return number
 
 
+async def map_reduce(client: Client) -> object:
+    await client.map_reduce(longest_word, count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # mypy takes `text` for the job here, though it is none, and misses what is missing.
+    await client.map_reduce(longest_word, count)  # pyright: ignore[reportCallIssue]
+    await client.map_reduce(longest_word, as_text, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce(longest_word, in_thread, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce(count, count, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce("lines", "count", "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce("lines", "count", b"text", priority="high")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    result: str = await client.map_reduce(longest_word, count, "text")  # type: ignore[call-overload]  # pyright: ignore[reportAssignmentType]
+    return result
+
+
 def options(client: Client) -> None:
     client.with_options(priority=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.with_options(delay="soon")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -78,4 +104,7 @@ def options(client: Client) -> None:
 def decorate(abilities: Abilities) -> None:
     abilities.function(timeout="long")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     abilities.function(serializer="json")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    abilities.partition()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    abilities.partition(aggregate=5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    abilities.partition(aggregate=longest)(count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     abilities.include(abilities, "prefix")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
