@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import assert_type
 
 from gearman_trio import (
@@ -31,6 +33,8 @@ from .functions import (
     nothing,
     numbers_joined,
     raw_lines,
+    raw_parts,
+    raw_with_job,
     resize,
     reverse,
     reverse_in_thread,
@@ -104,6 +108,18 @@ async def stream(client: Client) -> None:
         assert_type(await by_name.result(), bytes)
         async for event_by_name in by_name:
             assert_type(event_by_name, JobData | JobWarning | JobStatus)
+
+
+async def run_chunks(client: Client) -> None:
+    async with client.run_chunks(reverse, "file", chunk_bytes=1000, separator=b"\n") as results:
+        assert_type(results, AsyncIterator[bytes])
+    async with client.run_chunks("reverse", Path("file"), concurrency=5) as by_name:
+        assert_type(by_name, AsyncIterator[bytes])
+    with open("file", "rb") as file:  # noqa: ASYNC230 it never runs
+        async with client.run_chunks(raw_with_job, file) as of_file:
+            assert_type(of_file, AsyncIterator[bytes])
+    async with client.run_chunks(raw_parts, [b"a", memoryview(b"b")]) as of_pieces:
+        assert_type(of_pieces, AsyncIterator[list[bytes]])
 
 
 async def map_reduce(client: Client) -> None:

@@ -92,6 +92,16 @@ async def reverse(workload: bytes) -> bytes:
     return workload[::-1]
 
 
+@raw.function
+async def raw_with_job(job: Job, chunk: bytes) -> bytes:
+    return chunk
+
+
+@raw.function
+async def raw_parts(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
+
+
 @raw.function(serializer=BYTES)
 def reverse_in_thread(workload: bytes, job: ThreadJob | None = None) -> bytes:
     return workload[::-1]

@@ -82,6 +82,19 @@ async def stream(client: Client) -> object:
         return number
 
 
+async def run_chunks(client: Client) -> None:
+    async with client.run_chunks(reverse, 5):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks(reverse, ["text"]):  # type: ignore[arg-type, list-item, type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks(count, b"text"):  # type: ignore[arg-type, type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks("reverse", b"", separator="x"):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks("reverse", b"", ordered=True):  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        pass
+
+
 async def map_reduce(client: Client) -> object:
     await client.map_reduce(longest_word, count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     # mypy takes `text` for the job here, though it is none, and misses what is missing.
