@@ -47,7 +47,7 @@ napoleon_use_ivar = True
 
 # No inventory of another project is fetched, so that the build needs no network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(builtins|collections|contextlib|enum|pathlib|ssl|types|typing|typing_extensions)(\..*)?"),
+    (r"py:.*", r"(builtins|collections|contextlib|enum|os|pathlib|ssl|types|typing|typing_extensions)(\..*)?"),
     (r"py:.*", r"(attr|attrs|datetime|outcome|trio|typer|click)(\..*)?"),
     (r"py:.*", r"gearman_trio(\..*)?\._.*"),  # private type variables
     (r"py:.*", r"[a-z]+"),  # int, bytes, and words that napoleon takes for a type

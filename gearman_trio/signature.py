@@ -13,16 +13,22 @@ sent like any other value.  What the worker passes in by itself, the job, is no 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import update_wrapper
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import attrs
 
-from .errors import SerializationError
+from .errors import ConfigError, SerializationError
 from .names import FunctionName
 from .serializers import Serializer
 
-__all__ = ["Injected", "Signature", "remember", "signature_of"]
+__all__ = ["Injected", "Partition", "Signature", "remember", "signature_of"]
+
+_P = ParamSpec("_P")
+_Part = TypeVar("_Part")
+_Reduced = TypeVar("_Reduced")
+_Result = TypeVar("_Result")
 
 #: Where a decorated function keeps its record; `functools.wraps` copies it to a wrapper.
 _ATTRIBUTE: Final = "__gearman_trio__"
@@ -32,6 +38,39 @@ class Injected:
     """The base of what a worker passes to a function by itself, so that no caller gives it."""
 
     __slots__ = ()
+
+
+class Partition(Generic[_P, _Part, _Reduced, _Result]):
+    """A function that splits its job into parts, and what puts the reduced parts together; `Abilities.partition` says.
+
+    It can be called like the function that was decorated.
+
+    Attributes:
+        split: the decorated function, an async generator of the parts.
+        aggregate: takes the results of the reducer, in the order of the parts, and gives the result of the job.
+        concurrency: how many parts of one job are with the reducer at once.
+
+    Raises:
+        ConfigError: the concurrency is not at least 1.
+    """
+
+    def __init__(
+        self,
+        split: Callable[_P, AsyncIterator[_Part]],
+        aggregate: Callable[[list[_Reduced]], Awaitable[_Result]] | Callable[[list[_Reduced]], _Result],
+        *,
+        concurrency: int,
+    ) -> None:
+        if concurrency < 1:
+            raise ConfigError(f"concurrency: expected a number from 1 on, got {concurrency!r}")
+        update_wrapper(self, split)
+        self.split = split
+        self.aggregate = aggregate
+        self.concurrency = concurrency
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_Part]:
+        """The parts."""
+        return self.split(*args, **kwargs)
 
 
 @attrs.frozen(kw_only=True, eq=False)

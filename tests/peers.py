@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NoReturn
 
 import attrs
@@ -45,6 +46,16 @@ def require_perl_module(name: str) -> str:
 def require_python_package(name: str) -> str:
     """The path of this Python interpreter, if a package can be imported; as `require` where it is missing."""
     return _missing(f"the Python package {name}") if find_spec(name) is None else sys.executable
+
+
+def require_libgearman_program(source: Path, target: Path) -> str:
+    """The path of a C program that uses libgearman, made from its source; as `require` where that cannot be done."""
+    command = (require("gcc"), "-Wall", "-Wextra", "-Werror", str(source), "-o", str(target), "-lgearman")
+    has_library = _succeeds(command[0], "-fsyntax-only", "-x", "c", "-include", "libgearman-1.0/gearman.h", os.devnull)
+    if not has_library:
+        _missing("libgearman with its headers")
+    subprocess.run(command, check=True)
+    return str(target)
 
 
 @cache

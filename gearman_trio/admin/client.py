@@ -10,7 +10,7 @@ import trio
 
 from ..errors import ConfigError, RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
-from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address
+from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address, why_unreachable
 from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
 
 __all__ = ["AdminClient", "open_admin"]
@@ -182,9 +182,6 @@ async def open_admin(
     try:
         stream = await dialer(connect, ssl_context)(address)
     except UNREACHABLE as exc:
-        # Trio says that all attempts failed; what failed is behind it.
-        cause = exc.__cause__
-        reasons = cause.exceptions if isinstance(cause, BaseExceptionGroup) else [cause or exc]
-        raise ServersUnavailable([f"{address}: {'; '.join(map(str, reasons))}"]) from exc
+        raise ServersUnavailable([f"{address}: {why_unreachable(exc)}"]) from exc
     async with stream:
         yield AdminClient(stream, address)

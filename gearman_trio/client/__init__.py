@@ -6,6 +6,7 @@ from .client import Client, ClientStatistics, open_client
 from .events import ItemEvent, JobData, JobEvent, JobItem, JobState, JobStatus, JobWarning
 from .health import ServerHealth
 from .job import ForegroundJob, TypedJob
+from .pipeline import Pipeline, PipelineEntry, PipelineError
 from .routing import Routing
 from .submission import Priority
 
@@ -20,6 +21,9 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobWarning",
+    "Pipeline",
+    "PipelineEntry",
+    "PipelineError",
     "Priority",
     "Routing",
     "ServerHealth",

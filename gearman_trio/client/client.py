@@ -20,8 +20,8 @@ from .connector import Connection, Connector, encode_option
 from .connectors import Connectors
 from .events import JobState, parse_state
 from .health import ServerHealth
-from .many import ManyCaller
 from .options import CallOptions, Resubmit, RunAt
+from .reducing import ReducingCaller
 from .routing import Router, check_routing
 from .submission import Priority, Workload, workload_bytes
 
@@ -55,7 +55,7 @@ class ClientStatistics:
     reconnects: int
 
 
-class Client(ManyCaller):
+class Client(ReducingCaller):
     """A client of one or several job servers; `open_client` gives it.
 
     Any number of tasks may use it at once, over the one connection that it keeps, or over one to each server where jobs

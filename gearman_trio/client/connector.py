@@ -11,7 +11,7 @@ import trio
 
 from ..errors import ConfigError, GearmanError, ServersUnavailable
 from ..protocol import PacketType, encode_request
-from ..transport import UNREACHABLE, Address, Connect, PacketLink
+from ..transport import UNREACHABLE, Address, Connect, PacketLink, why_unreachable
 from .health import HealthTable
 from .session import Request, Session
 
@@ -117,7 +117,8 @@ class Connector:
     Attributes:
         options: asked for on every new connection, in order.
         connections: how many connections were usable since the beginning.
-        crashed: whether `keep` ended by an error that is nobody's fault but this package's, or that of ``connect``.
+        crashed: whether `keep` ended by an error that no caller can be told: of this package or of ``connect``, or
+            `KeyboardInterrupt`.
     """
 
     def __init__(
@@ -191,7 +192,10 @@ class Connector:
                 await self._wanted.wait()
                 self._wanted = trio.Event()
                 await self._try_servers()
-        except Exception:
+        except trio.Cancelled:
+            raise
+        except BaseException:
+            # KeyboardInterrupt too: it comes up in whichever task runs.
             self.crashed = True
             raise
         finally:
@@ -230,7 +234,7 @@ class Connector:
                 greeting.send(self._client_id, self.options)
                 reason = await connection.link.run(connection.session.receive)
         except UNREACHABLE as exc:
-            return _describe(exc)
+            return why_unreachable(exc)
         if greeting is None or greeting.connection is not self._connection:
             return greeting.refusal if greeting is not None and greeting.refusal else reason
         self._connection = None
@@ -267,11 +271,3 @@ def encode_option(option: str) -> bytes:
     if not option or "\0" in option:
         raise ConfigError(f"option: expected a name without NUL, got {option!r}")
     return encode_request(PacketType.OPTION_REQ, option.encode("utf-8"))
-
-
-def _describe(exc: BaseException) -> str:
-    """What went wrong, with the system's own words where Trio put its own around them."""
-    cause = exc.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(str(inner) for inner in cause.exceptions))
-    return str(cause or exc) or repr(exc)

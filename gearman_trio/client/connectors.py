@@ -57,7 +57,7 @@ class Connectors:
 
     @property
     def crashed(self) -> bool:
-        """Whether one of them ended by an error that is nobody's fault but this package's, or that of ``connect``."""
+        """Whether one of them ended by an error that no caller can be told."""
         return any(connector.crashed for connector in self._all())
 
     def at(self, server: str | Address) -> Connector:

@@ -13,7 +13,15 @@ import attrs
 from ..errors import ConfigError
 from ..names import FunctionName, UniqueId, function_name, unique_id
 from .job import DEFAULT_MAX_UNREAD_BYTES
-from .submission import Priority, Workload, check_priority, encode_background, encode_epoch, encode_foreground
+from .submission import (
+    Priority,
+    Workload,
+    check_priority,
+    encode_background,
+    encode_epoch,
+    encode_foreground,
+    encode_reduction,
+)
 
 __all__ = ["DEFAULT_OPTIONS", "CallOptions", "Resubmit", "RunAt"]
 
@@ -80,14 +88,27 @@ class CallOptions:
         unique: str | bytes | None = None,
     ) -> bytes:
         """The packet that submits a foreground job, by these options where no other is given."""
-        if self.run_at is not None or self.delay is not None:
-            raise ConfigError("run_at and delay: only a job in the background can start later; use submit")
+        self._refuse_later()
         return encode_foreground(
             function,
             workload,
             self.priority if priority is None else priority,
             self.unique if unique is None else unique,
         )
+
+    def reduction(
+        self,
+        function: str | bytes,
+        reducer: str | bytes,
+        workload: Workload = b"",
+        *,
+        unique: str | bytes | None = None,
+    ) -> bytes:
+        """The packet that submits a foreground job with a reducer, by these options where no other is given."""
+        self._refuse_later()
+        if self.priority != Priority.NORMAL:
+            raise ConfigError(f"priority: a job with a reducer has the normal priority, got {self.priority!r}")
+        return encode_reduction(function, reducer, workload, self.unique if unique is None else unique)
 
     def background(
         self,
@@ -112,6 +133,10 @@ class CallOptions:
         if priority != Priority.NORMAL:
             raise ConfigError(f"priority: a job with run_at or delay has the normal priority, got {priority!r}")
         return encode_epoch(function, workload, starts, unique)
+
+    def _refuse_later(self) -> None:
+        if self.run_at is not None or self.delay is not None:
+            raise ConfigError("run_at and delay: only a job in the background can start later; use submit")
 
 
 def _check_delay(delay: object) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "encode_background",
     "encode_epoch",
     "encode_foreground",
+    "encode_reduction",
     "workload_bytes",
 ]
 
@@ -77,6 +78,24 @@ def encode_epoch(
         function_name(function),
         unique_id(unique),
         _epoch(run_at),
+        workload_bytes(workload),
+    )
+
+
+def encode_reduction(
+    function: str | bytes, reducer: str | bytes, workload: Workload, unique: str | bytes | None
+) -> bytes:
+    """The packet that submits a foreground job with a reducer. Raises `ConfigError` and `TypeError`.
+
+    libgearman sends an empty field between reducer and workload that the protocol document does not have; gearmand
+    expects it.
+    """
+    return encode_request(
+        PacketType.SUBMIT_REDUCE_JOB,
+        function_name(function),
+        unique_id(unique),
+        function_name(reducer),
+        b"",
         workload_bytes(workload),
     )
 

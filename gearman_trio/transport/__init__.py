@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .address import DEFAULT_PORT, Address, parse_address
 from .backoff import Backoff
-from .dialing import UNREACHABLE, Connect, connect_tcp, dialer
+from .dialing import UNREACHABLE, Connect, connect_tcp, dialer, why_unreachable
 from .keepalive import keep_alive
 from .link import PacketLink
 from .pump import Pump, PumpedSocket, pump_available
@@ -23,4 +23,5 @@ __all__ = [
     "keep_alive",
     "parse_address",
     "pump_available",
+    "why_unreachable",
 ]

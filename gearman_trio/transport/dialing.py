@@ -12,7 +12,7 @@ import trio
 from .address import Address
 from .keepalive import keep_alive
 
-__all__ = ["UNREACHABLE", "Connect", "connect_tcp", "dialer"]
+__all__ = ["UNREACHABLE", "Connect", "connect_tcp", "dialer", "why_unreachable"]
 
 #: Opens a stream to a job server; raises one of `UNREACHABLE` where it cannot.
 Connect = Callable[[Address], Awaitable[trio.abc.Stream]]
@@ -40,6 +40,19 @@ def dialer(connect: Connect | None, ssl_context: ssl.SSLContext | None) -> Conne
     """How to get a stream: by `connect`, or over TCP without one; inside TLS where there is a context."""
     connect = connect or connect_tcp
     return connect if ssl_context is None else partial(_connect_tls, connect, ssl_context)
+
+
+def why_unreachable(exc: BaseException) -> str:
+    """Why a connection could not be made, in the system's own words where Trio put its own around them.
+
+    Args:
+        exc: one of `UNREACHABLE`.  That of `connect_tcp` says only that all attempts failed, and has them behind it; a
+            reason that several addresses of a host share is given once.
+    """
+    cause = exc.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(str(inner) for inner in cause.exceptions))
+    return str(cause or exc) or repr(exc)
 
 
 async def _connect_tls(connect: Connect, ssl_context: ssl.SSLContext, address: Address) -> trio.abc.Stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..signature import Injected
+from ..signature import Injected, Partition
 from .abilities import Abilities
 from .control import Fail, Retry, Shutdown
 from .job import Job, ThreadJob
@@ -16,6 +16,7 @@ __all__ = [
     "Injected",
     "Job",
     "Middleware",
+    "Partition",
     "Retry",
     "Shutdown",
     "ThreadJob",

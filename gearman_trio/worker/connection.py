@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 import trio
 
+from ..client import Client
 from ..errors import RemoteProtocolError
 from ..names import ClientId, FunctionName, JobHandle
 from ..protocol import PACKETS, PacketType, encode_request, split_arguments
@@ -42,7 +43,8 @@ ANSWER_SECONDS: Final = 30.0
 _GREETING: Final = b"gearman_trio: abilities sent"
 _FAREWELL: Final = b"gearman_trio: results sent"
 
-_REQUESTS: Final = {kind: encode_request(kind) for kind in (PacketType.GRAB_JOB_UNIQ, PacketType.PRE_SLEEP)}
+_GRABS: Final = (PacketType.GRAB_JOB_UNIQ, PacketType.GRAB_JOB_ALL)
+_REQUESTS: Final = {kind: encode_request(kind) for kind in (*_GRABS, PacketType.PRE_SLEEP)}
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -58,6 +60,7 @@ class Crew:
         on_shutdown: called when a job asked for the end of the worker.
         lifespan: what the worker's lifespan gave.
         cancel_lost: whether the jobs of a connection that is lost are cancelled.
+        client: of all servers of the worker, where it has partitions.
     """
 
     abilities: Mapping[FunctionName, Ability]
@@ -68,6 +71,7 @@ class Crew:
     on_shutdown: Callable[[], None]
     lifespan: object = None
     cancel_lost: bool = True
+    client: Client | None = None
 
 
 class Connection:
@@ -81,7 +85,15 @@ class Connection:
             tried again; else ``None``.
     """
 
-    def __init__(self, crew: Crew, stream: trio.abc.Stream, number: int, *, on_registered: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        crew: Crew,
+        stream: trio.abc.Stream,
+        number: int,
+        *,
+        on_registered: Callable[[], None],
+        client: Client | None = None,
+    ) -> None:
         """Take over a stream.
 
         Args:
@@ -89,11 +101,13 @@ class Connection:
             stream: the stream; `run` closes it.
             number: stands for the connection in the log.
             on_registered: called once, when the server knows the abilities.
+            client: of the same job server, where the worker has partitions.
         """
         self._crew = crew
         self._link = PacketLink(stream)
         self._number = number
         self._on_registered = on_registered
+        self._client = client
         self._registered = trio.Event()
         self._seat = Seat(crew.slots, self._ask)
         self._jobs: set[Job] = set()
@@ -218,6 +232,7 @@ class Connection:
             link=self._link,
             connection=self._number,
             lifespan=self._crew.lifespan,
+            client=self._client,
         )
         # A set, not a table by handle: a server whose own limit has come gives the same job again while the
         # old run ends.
@@ -255,6 +270,10 @@ class Connection:
         logger.log(level, "conn=%d the job server said ERROR %s: %s", self._number, printable(code), printable(text))
 
     def _ask(self, kind: PacketType) -> None:
+        if self._client is not None and kind is PacketType.GRAB_JOB_UNIQ:
+            # The one grab whose answer names the reducer.  It is JOB_ASSIGN_ALL; gearmand gives jobs without a reducer
+            # as JOB_ASSIGN_UNIQ all the same (gearmand server.cc, GEARMAN_COMMAND_GRAB_JOB_ALL).
+            kind = PacketType.GRAB_JOB_ALL
         self._link.send(_REQUESTS[kind])
 
     def _leave_if_idle(self) -> None:

@@ -24,6 +24,7 @@ from .abilities import Ability, Kind
 from .control import Fail, Retry, Shutdown
 from .job import Job, printable, to_bytes
 from .middleware import Middleware, through
+from .reducing import reduce_parts
 
 __all__ = ["End", "Ending", "Executor", "execute", "open_executor"]
 
@@ -176,6 +177,8 @@ async def _call(ability: Ability, job: Job, limiter: trio.CapacityLimiter) -> by
             call = partial(_call_in_thread, ability, job)
             return await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True, thread_name=name)
         case Kind.GENERATOR:
+            if job.reducer and ability.partition is not None:
+                return await reduce_parts(ability, ability.partition, job, limiter)
             async with aclosing(ability.bind(job)()) as items:
                 async for item in items:
                     await job.data(_written(ability, item, "yielded"))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 import trio
 
+from ..client import Client
 from ..errors import LocalProtocolError
 from ..names import FunctionName, JobHandle
 from ..protocol import PacketType, encode_request
@@ -82,6 +83,8 @@ class Job(Injected):
     lifespan: Any = attrs.field(default=None, repr=False)
     _link: PacketLink = attrs.field(repr=False)
     _connection: int = 0
+    # Of the job server that the job came from, where the worker has partitions.
+    _client: Client | None = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
         """The ids that every line of the log about this job begins with."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from ..transport import UNREACHABLE, Address, Backoff, Connect
+from ..transport import UNREACHABLE, Address, Backoff, Connect, why_unreachable
 from .connection import ANSWER_SECONDS, Connection, Crew
 
 __all__ = ["ServerLink"]
@@ -51,6 +51,7 @@ class ServerLink:
         self._crew = crew
         self._connect = connect
         self._on_change = on_change
+        self._client = None if crew.client is None else crew.client.with_options(server=address)
         self._state = _State.NEW
         self._connection: Connection | None = None
         self._draining = False
@@ -93,7 +94,7 @@ class ServerLink:
             try:
                 return await self._connect(self.address)
             except UNREACHABLE as exc:
-                reason = _described(exc)
+                reason = why_unreachable(exc)
         if not self._draining:
             self._change(_State.UNREACHABLE, "server=%s cannot connect: %s", self.address, reason)
         return None
@@ -106,7 +107,7 @@ class ServerLink:
             self._backoff.reset()
             self._change(_State.CONNECTED, "conn=%d server=%s connected", number, self.address)
 
-        connection = Connection(self._crew, stream, number, on_registered=registered)
+        connection = Connection(self._crew, stream, number, on_registered=registered, client=self._client)
         self._connection = connection
         if self._draining:
             connection.drain()
@@ -131,11 +132,3 @@ class ServerLink:
         self._state = state
         logger.log(level, message, *arguments)
         self._on_change()
-
-
-def _described(exc: BaseException) -> str:
-    """What went wrong, in the system's own words where Trio put its own around them."""
-    cause = exc.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(str(inner) for inner in cause.exceptions))
-    return str(cause or exc) or repr(exc)

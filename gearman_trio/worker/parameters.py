@@ -13,7 +13,7 @@ import attrs
 
 from ..errors import ConfigError
 from ..serializers import BYTES, Serializer, never_fits
-from ..signature import Injected
+from ..signature import Injected, Partition
 from .job import Job, ThreadJob
 
 __all__ = ["Kind", "Role", "Slot", "kind_of", "result_is_none", "slots_of", "value_signature"]
@@ -47,6 +47,12 @@ class Slot:
 
 def kind_of(function: Callable[..., Any], shown: str) -> Kind:
     """How a function runs; raises `ConfigError` for one that cannot."""
+    if isinstance(function, Partition):
+        if kind_of(function.split, shown) is not Kind.GENERATOR:
+            raise ConfigError(
+                f"{shown}: a partition gives one part after the other; write it as `async def` with `yield`"
+            )
+        return Kind.GENERATOR
     # An object with an async __call__ is as good as an async function, but inspect does not see through it.
     call = function if inspect.isroutine(function) or isinstance(function, partial) else type(function).__call__
     if inspect.isasyncgenfunction(call):

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 import attrs
 import trio
 
+from ..client import Client
 from ..transport import Address, Connect
 from .abilities import Abilities
 from .connection import Crew
@@ -18,6 +19,7 @@ from .grabbing import Slots
 from .link import ServerLink
 from .middleware import Middleware
 from .options import POLL_INTERVAL_SECONDS, Lifespan, OnLost, WorkerOptions, check_lifespan, checked_options
+from .reducing import open_own_client
 
 __all__ = ["Worker", "WorkerStatistics", "open_worker", "run_worker"]
 
@@ -64,7 +66,9 @@ class Worker:
     The mutable state is that of its parts, and whether it is ready or has ended.
     """
 
-    def __init__(self, options: WorkerOptions, executor: Executor, lifespan: object, end: _End) -> None:
+    def __init__(
+        self, options: WorkerOptions, executor: Executor, lifespan: object, end: _End, client: Client | None
+    ) -> None:
         self._slots = Slots(options.concurrency)
         self._drain_seconds = options.drain_seconds
         self._executor = executor
@@ -78,6 +82,7 @@ class Worker:
             on_shutdown=self._begin_drain,
             lifespan=lifespan,
             cancel_lost=options.on_lost == "cancel",
+            client=client,
         )
         self._links = [
             ServerLink(crew, address, options.connect, on_change=self._link_changed) for address in options.servers
@@ -295,10 +300,11 @@ async def _run(options: WorkerOptions, task_status: trio.TaskStatus[Worker] = tr
 
 
 async def _work(options: WorkerOptions, lifespan: object, end: _End, task_status: trio.TaskStatus[Worker]) -> None:
-    async with open_executor(
-        options.concurrency, exceptions=options.exceptions, middleware=options.middleware
-    ) as executor:
-        worker = Worker(options, executor, lifespan, end)
+    async with (
+        open_own_client(options) as client,
+        open_executor(options.concurrency, exceptions=options.exceptions, middleware=options.middleware) as executor,
+    ):
+        worker = Worker(options, executor, lifespan, end, client)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_report_started, worker, task_status)
             await worker._serve()

@@ -239,6 +239,30 @@ async def test_an_error_of_the_callers_own_connect_ends_the_block() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
+@pytest.mark.parametrize("in_call", [False, True])
+async def test_ctrl_c_while_the_client_connects_is_not_swallowed(in_call: bool, autojump_clock: MockClock) -> None:
+    """Python raises `KeyboardInterrupt` in whichever task runs at that moment."""
+    gate = trio.Event()
+
+    async def connect(address: Address) -> trio.abc.Stream:
+        await gate.wait()
+        raise KeyboardInterrupt
+
+    async def call_and_leave(client: Client) -> None:
+        with trio.move_on_after(1):
+            await client.run("f")
+        gate.set()
+        if in_call:
+            await client.run("f")
+        await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_client(connect=connect) as client:
+            await call_and_leave(client)
+
+    assert caught.group_contains(KeyboardInterrupt)
+
+
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trustme
 
-from gearman_trio.transport import Address, connect_tcp, dialer
+from gearman_trio.transport import UNREACHABLE, Address, connect_tcp, dialer, why_unreachable
 
 
 @asynccontextmanager
@@ -83,3 +83,36 @@ async def test_tcp_that_is_refused_is_an_os_error() -> None:
 async def test_a_name_that_no_host_can_have_is_an_os_error(host: str) -> None:
     with pytest.raises(OSError, match="is not the name of a host"):
         await connect_tcp(Address(host, 4730))
+
+
+async def test_a_refusal_is_told_in_the_systems_words_once_for_all_addresses() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        with pytest.raises(UNREACHABLE) as caught:
+            await connect_tcp(Address("127.0.0.1", port))
+
+    assert why_unreachable(caught.value).endswith("Connection refused")
+
+
+def behind(cause: BaseException) -> OSError:
+    error = OSError("all attempts to connect failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            behind(ExceptionGroup("", [OSError("refused"), OSError("refused"), OSError("no route")])),
+            "refused; no route",
+        ),
+        (behind(OSError("refused")), "refused"),
+        (trio.BrokenResourceError("no handshake"), "no handshake"),
+        (trio.ClosedResourceError(), "ClosedResourceError()"),
+    ],
+)
+def test_why_a_connection_could_not_be_made(error: BaseException, reason: str) -> None:
+    assert reason == why_unreachable(error)

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import assert_type
 
-from gearman_trio import Client, ForegroundJob, JobData, JobItem, JobStatus, JobWarning, TypedJob
+from gearman_trio import (
+    Client,
+    ForegroundJob,
+    GearmanError,
+    JobData,
+    JobItem,
+    JobStatus,
+    JobWarning,
+    Pipeline,
+    PipelineEntry,
+    PipelineError,
+    TypedJob,
+)
 from gearman_trio.names import JobHandle
 
 from .functions import (
+    as_text,
     count,
     in_thread,
     in_thread_with_job,
     job_at_the_end,
+    length_with_job,
     lines,
+    longest_word,
     nothing,
+    numbers_joined,
+    raw_lines,
+    raw_parts,
+    raw_with_job,
     resize,
     reverse,
     reverse_in_thread,
@@ -52,6 +73,22 @@ async def submit(client: Client) -> None:
     assert_type(await client.with_options(delay=60, priority="normal").submit(count, "text"), JobHandle)
 
 
+async def pipeline(client: Client) -> None:
+    async with client.with_options(priority="low").pipeline(on_error="keep") as pipeline:
+        assert_type(pipeline, Pipeline)
+        assert_type(pipeline.submit(count, "text"), PipelineEntry)
+        assert_type(pipeline.submit(resize, "image", crop=True), PipelineEntry)
+        assert_type(pipeline.submit("reverse", b"abc", delay=60), PipelineEntry)
+        assert_type(pipeline.with_options(unique="u").submit(in_thread_with_job, 1).handle, JobHandle | None)
+        await pipeline.flush()
+    try:
+        async with client.pipeline():
+            pass
+    except PipelineError as errors:
+        assert_type(errors.exceptions[0], GearmanError | ExceptionGroup[GearmanError])
+        assert_type(errors.entries[0], PipelineEntry)
+
+
 async def stream(client: Client) -> None:
     async with client.stream(squares, 3) as items:
         assert_type(items, TypedJob[JobItem[int] | JobWarning | JobStatus, None])
@@ -71,6 +108,30 @@ async def stream(client: Client) -> None:
         assert_type(await by_name.result(), bytes)
         async for event_by_name in by_name:
             assert_type(event_by_name, JobData | JobWarning | JobStatus)
+
+
+async def run_chunks(client: Client) -> None:
+    async with client.run_chunks(reverse, "file", chunk_bytes=1000, separator=b"\n") as results:
+        assert_type(results, AsyncIterator[bytes])
+    async with client.run_chunks("reverse", Path("file"), concurrency=5) as by_name:
+        assert_type(by_name, AsyncIterator[bytes])
+    with open("file", "rb") as file:  # noqa: ASYNC230 it never runs
+        async with client.run_chunks(raw_with_job, file) as of_file:
+            assert_type(of_file, AsyncIterator[bytes])
+    async with client.run_chunks(raw_parts, [b"a", memoryview(b"b")]) as of_pieces:
+        assert_type(of_pieces, AsyncIterator[list[bytes]])
+
+
+async def map_reduce(client: Client) -> None:
+    assert_type(await client.map_reduce(longest_word, count, "text", most=5), int)
+    assert_type(await client.map_reduce(longest_word, length_with_job, text="text"), int)
+    assert_type(await client.map_reduce(longest_word, "count", "text"), int)
+    assert_type(await client.map_reduce(numbers_joined, as_text, 3), str)
+    assert_type(await client.map_reduce(raw_lines, reverse, b"abc"), bytes)
+    assert_type(await client.map_reduce("lines", b"count", b"abc", unique="u"), bytes)
+    assert_type(await client.run(numbers_joined, 3), list[float])
+    async for word in longest_word("text"):
+        assert_type(word, str)
 
 
 async def here() -> None:

@@ -40,6 +40,39 @@ async def lines(job: Job, text: str) -> AsyncGenerator[str]:
     yield text
 
 
+def longest(lengths: list[int]) -> int:
+    return max(lengths)
+
+
+async def joined(texts: list[str]) -> str:
+    return " ".join(texts)
+
+
+@abilities.partition(aggregate=longest)
+async def longest_word(text: str, *, most: int = 10) -> AsyncIterator[str]:
+    yield text
+
+
+@abilities.partition(aggregate=joined, concurrency=5)
+async def numbers_joined(job: Job, count: int) -> AsyncIterator[float]:
+    yield count
+
+
+@abilities.function
+def as_text(number: float) -> str:
+    return str(number)
+
+
+@abilities.function
+async def length_with_job(job: Job, text: str) -> int:
+    return len(text)
+
+
+@raw.partition(aggregate=b"".join)
+async def raw_lines(workload: bytes) -> AsyncIterator[bytes]:
+    yield workload
+
+
 @abilities.function
 async def nothing() -> None: ...
 
@@ -57,6 +90,16 @@ async def job_by_keyword(text: str, *, job: Job) -> int:
 @raw.function
 async def reverse(workload: bytes) -> bytes:
     return workload[::-1]
+
+
+@raw.function
+async def raw_with_job(job: Job, chunk: bytes) -> bytes:
+    return chunk
+
+
+@raw.function
+async def raw_parts(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
 
 
 @raw.function(serializer=BYTES)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from gearman_trio import Abilities, Client
 
-from .functions import count, in_thread, in_thread_with_job, job_by_keyword, lines, nothing, resize, reverse, squares
+from .functions import (
+    as_text,
+    count,
+    in_thread,
+    in_thread_with_job,
+    job_by_keyword,
+    lines,
+    longest,
+    longest_word,
+    nothing,
+    resize,
+    reverse,
+    squares,
+)
 
 
 async def run(client: Client) -> None:
@@ -48,6 +61,17 @@ async def submit(client: Client) -> None:
     await client.submit(count, "text", delay=5)  # type: ignore[call-arg, type-var]  # pyright: ignore[reportCallIssue]
 
 
+async def pipeline(client: Client) -> None:
+    async with client.pipeline() as pipeline:
+        pipeline.submit(count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pipeline.submit(resize, 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        pipeline.submit("reverse", "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pipeline.submit(count, "text", delay=5)  # type: ignore[call-arg, type-var]  # pyright: ignore[reportCallIssue]
+        pipeline.with_options(server="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    async with client.pipeline(on_error="yield"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        pass
+
+
 async def stream(client: Client) -> object:
     async with client.stream(squares, "number"):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
         pass
@@ -56,6 +80,32 @@ async def stream(client: Client) -> object:
     async with client.stream(count, "text") as job:
         number: str = await job.result()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         return number
+
+
+async def run_chunks(client: Client) -> None:
+    async with client.run_chunks(reverse, 5):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks(reverse, ["text"]):  # type: ignore[arg-type, list-item, type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks(count, b"text"):  # type: ignore[arg-type, type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks("reverse", b"", separator="x"):  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        pass
+    async with client.run_chunks("reverse", b"", ordered=True):  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        pass
+
+
+async def map_reduce(client: Client) -> object:
+    await client.map_reduce(longest_word, count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # mypy takes `text` for the job here, though it is none, and misses what is missing.
+    await client.map_reduce(longest_word, count)  # pyright: ignore[reportCallIssue]
+    await client.map_reduce(longest_word, as_text, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce(longest_word, in_thread, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce(count, count, "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce("lines", "count", "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    await client.map_reduce("lines", "count", b"text", priority="high")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    result: str = await client.map_reduce(longest_word, count, "text")  # type: ignore[call-overload]  # pyright: ignore[reportAssignmentType]
+    return result
 
 
 def options(client: Client) -> None:
@@ -67,4 +117,7 @@ def options(client: Client) -> None:
 def decorate(abilities: Abilities) -> None:
     abilities.function(timeout="long")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     abilities.function(serializer="json")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    abilities.partition()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    abilities.partition(aggregate=5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    abilities.partition(aggregate=longest)(count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     abilities.include(abilities, "prefix")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
