@@ -18,6 +18,7 @@ from .logs import level_number
 __all__ = [
     "ClientIdOption",
     "FunctionArgument",
+    "JsonLogsOption",
     "JsonOption",
     "LogFileOption",
     "PriorityOption",
@@ -156,3 +157,4 @@ LogFileOption = Annotated[
     str,
     typer.Option("--log-file", "-l", metavar="FILE", help="Where the log goes: a file, 'stderr' or 'none'."),
 ]
+JsonLogsOption = Annotated[bool, typer.Option("--json-logs", help="Write each line of the log as a JSON object.")]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 import math
-import sys
 from enum import StrEnum
 from typing import Annotated
 
-import attrs
-import trio
 import typer
 
-from ..errors import ConfigError
-from ..worker import Abilities, Worker, log_jobs, run_worker
-from .logs import NOTICE, set_up_logging
-from .options import ClientIdOption, LogFileOption, ServersOption, VerboseOption, seconds, whole_number
-from .running import errors_reported, run_async, stop_on_signals
+from ..names import client_id as checked_client_id
+from .health import health_address, open_health_listeners
+from .leash import Leash
+from .logs import set_up_logging
+from .options import (
+    ClientIdOption,
+    JsonLogsOption,
+    LogFileOption,
+    ServersOption,
+    VerboseOption,
+    checked,
+    seconds,
+    whole_number,
+)
+from .process import WorkerCommand, work
+from .reload import check_available, source_folders
+from .running import errors_reported, run_async
+from .supervisor import Supervisor
+from .target import Target, load_target
 
-__all__ = ["load_abilities", "worker_command"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["worker_command"]
 
 
 class OnLost(StrEnum):
@@ -31,129 +38,125 @@ class OnLost(StrEnum):
     FINISH = "finish"
 
 
-@attrs.frozen(kw_only=True)
-class _Command:
-    """What the command line asked for."""
-
-    abilities: Abilities
-    servers: list[str]
-    concurrency: int
-    client_id: str | None
-    exceptions: bool
-    on_lost: OnLost
-    drain_timeout: float
+_Target = Annotated[
+    str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
+]
+_Concurrency = Annotated[
+    int,
+    typer.Option(
+        "--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once, in each process."
+    ),
+]
+_Processes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(1, 1000),
+        help="Run N worker processes and keep them going: one that crashes is replaced; SIGHUP restarts them one "
+        "after the other.",
+        show_default="the worker runs in this process",
+    ),
+]
+_Reload = Annotated[
+    bool,
+    typer.Option("--reload", help="For development: start anew when a Python file changes. Needs watchfiles."),
+]
+_Health = Annotated[
+    str | None,
+    typer.Option(
+        "--health",
+        metavar="HOST:PORT",
+        help="Answer /healthz and /readyz over HTTP there. Needs h11.",
+        callback=checked(health_address),
+    ),
+]
+_Lifespan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[MODULE:]OBJECT",
+        help="A function that gives an async context manager, open as long as the worker; what it gives goes to the "
+        "functions.",
+    ),
+]
+_Middleware = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[MODULE:]OBJECT", help="An async function that is called around each job; may be repeated."),
+]
+_Exceptions = Annotated[
+    bool,
+    typer.Option(
+        "--exceptions/--no-exceptions", help="Whether clients are told what a function raised, or only that it did."
+    ),
+]
+_OnLost = Annotated[
+    OnLost,
+    typer.Option("--on-lost", help="What becomes of the running jobs of a server that is lost; it requeues them."),
+]
+_DrainTimeout = Annotated[
+    float,
+    typer.Option(
+        "--drain-timeout",
+        metavar="SECONDS",
+        parser=seconds,
+        help="How long running jobs may take to finish at the end, before they go back to their servers.",
+    ),
+]
 
 
 def worker_command(
-    target: Annotated[
-        str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
-    ],
+    target: _Target,
     *,
     server: ServersOption = None,
-    concurrency: Annotated[
-        int,
-        typer.Option("--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once."),
-    ] = 1,
+    concurrency: _Concurrency = 1,
+    processes: _Processes = None,
+    reload: _Reload = False,
+    health: _Health = None,
+    lifespan: _Lifespan = None,
+    middleware: _Middleware = None,
     client_id: ClientIdOption = None,
-    exceptions: Annotated[
-        bool,
-        typer.Option(
-            "--exceptions/--no-exceptions", help="Whether clients are told what a function raised, or only that it did."
-        ),
-    ] = True,
-    on_lost: Annotated[
-        OnLost,
-        typer.Option("--on-lost", help="What becomes of the running jobs of a server that is lost; it requeues them."),
-    ] = OnLost.CANCEL,
-    drain_timeout: Annotated[
-        float,
-        typer.Option(
-            "--drain-timeout",
-            metavar="SECONDS",
-            parser=seconds,
-            help="How long running jobs may take to finish at the end, before they go back to their servers.",
-        ),
-    ] = math.inf,
+    exceptions: _Exceptions = True,
+    on_lost: _OnLost = OnLost.CANCEL,
+    drain_timeout: _DrainTimeout = math.inf,
     verbose: VerboseOption = "NOTICE",
     log_file: LogFileOption = "stderr",
+    json_logs: JsonLogsOption = False,
 ) -> None:
     """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once."""
-    with errors_reported():
-        command = _Command(
-            abilities=load_abilities(target),
-            servers=server or ["127.0.0.1:4730"],
-            concurrency=concurrency,
-            client_id=client_id,
-            exceptions=exceptions,
-            on_lost=on_lost,
-            drain_timeout=drain_timeout,
-        )
-        set_up_logging(verbose, log_file)
-    run_async(_work, command)
-
-
-def load_abilities(target: str) -> Abilities:
-    """Import ``package.module:object``, from the current folder too.
-
-    Raises:
-        ConfigError: the target is not of that form, or is not found, or is no `Abilities`, or is empty.
-    """
-    module_name, colon, name = target.partition(":")
-    if not colon or not all([*module_name.split("."), *name.split(".")]):
-        raise ConfigError(f"expected MODULE:OBJECT, for example jobs:abilities, got {target!r}")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as exc:
-        # A module that the user's own module lacks is the user's to see, with its traceback.
-        if exc.name is None or not (module_name == exc.name or module_name.startswith(exc.name + ".")):
-            raise
-        hint = "write it without .py" if module_name.endswith(".py") else "is this the right folder?"
-        raise ConfigError(f"module {module_name!r} is not found; {hint}") from exc
-    found: object = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise ConfigError(f"module {module_name!r} has no {name!r}")
-        found = getattr(found, part)
-    if not isinstance(found, Abilities):
-        raise ConfigError(f"{target} is a {type(found).__name__}; expected gearman_trio.Abilities")
-    if not found:
-        raise ConfigError(f"{target} holds no functions; add one with @{name}.function")
-    return found
-
-
-async def _work(command: _Command) -> None:
-    names = ", ".join(ability.name.decode("utf-8", "backslashreplace") for ability in command.abilities)
-    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.servers))
-    async with trio.open_nursery() as nursery:
-        stop = nursery.cancel_scope
-        started: list[Worker] = []
-
-        async def drain() -> None:
-            # Signals are heeded from the start on, also while no server can be reached yet.
-            if started:
-                await started[0].drain()
-            else:
-                stop.cancel(reason="stopped before a server was reached")
-
-        nursery.start_soon(stop_on_signals, drain, stop)
-        async with trio.open_nursery() as running:
-            started.append(await running.start(_run, command))
-            logger.log(NOTICE, "ready")
-        stop.cancel(reason="the worker has ended")
-    logger.log(NOTICE, "stopped")
-
-
-async def _run(command: _Command, task_status: trio.TaskStatus[Worker]) -> None:
-    await run_worker(
-        command.abilities,
-        *command.servers,
-        concurrency=command.concurrency,
-        client_id=command.client_id,
-        exceptions=command.exceptions,
-        on_lost=command.on_lost.value,
-        drain_seconds=None if math.isinf(command.drain_timeout) else command.drain_timeout,
-        middleware=[log_jobs] if logging.getLogger("gearman_trio").isEnabledFor(logging.INFO) else [],
-        task_status=task_status,
+    command = WorkerCommand(
+        target=target,
+        lifespan=lifespan,
+        middleware=middleware or [],
+        servers=server or ["127.0.0.1:4730"],
+        concurrency=concurrency,
+        client_id=client_id,
+        exceptions=exceptions,
+        on_lost=on_lost.value,
+        drain_timeout=drain_timeout,
+        verbose=verbose,
+        log_file=log_file,
+        json_logs=json_logs,
     )
+    with errors_reported():
+        leash = Leash.from_environment()
+        set_up_logging(verbose, log_file, json_lines=json_logs, prefix="" if leash is None else f"{leash} ")
+        if leash is not None or (processes is None and not reload):
+            found = load_target(target, lifespan=lifespan, middleware=command.middleware)
+            code = run_async(_work, command, found, leash, health)
+        else:
+            if client_id is not None:
+                checked_client_id(f"{client_id}-{processes or 1}")
+            sources = []
+            if reload:
+                check_available()
+                sources = source_folders(target.partition(":")[0])
+            code = run_async(_supervise, Supervisor(command, processes or 1, sources=sources), health)
+    raise typer.Exit(code)
+
+
+async def _work(command: WorkerCommand, target: Target, leash: Leash | None, health: str | None) -> int:
+    await work(command, target, leash=leash, health=await open_health_listeners(health))
+    return 0
+
+
+async def _supervise(supervisor: Supervisor, health: str | None) -> int:
+    return await supervisor.run(await open_health_listeners(health))

@@ -48,11 +48,17 @@ class Output:
     def text(self) -> str:
         return self.data.decode(errors="replace")
 
-    async def wait_for(self, part: bytes) -> None:
-        """Wait until `part` has been written."""
+    async def wait_for(self, part: bytes, *, times: int = 1) -> None:
+        """Wait until `part` has been written so often."""
         with trio.fail_after(PATIENCE):
-            while part not in self.data:
-                assert not self.ended, f"expected {part!r} in {self.text}"
+            while self.data.count(part) < times:
+                assert not self.ended, f"expected {part!r} {times} times in {self.text}"
+                await self._changed.wait()
+
+    async def wait_ended(self) -> None:
+        """Wait until nobody is left who could write."""
+        with trio.fail_after(PATIENCE):
+            while not self.ended:
                 await self._changed.wait()
 
     async def keep(self, stream: trio.abc.ReceiveStream) -> None:
@@ -86,9 +92,8 @@ class Command:
         """Wait until the process has ended and its output is read; give the exit code."""
         with trio.fail_after(PATIENCE):
             code: int = await self.process.wait()
-            for output in (self.stdout, self.stderr):
-                while not output.ended:
-                    await output._changed.wait()
+        await self.stdout.wait_ended()
+        await self.stderr.wait_ended()
         return code
 
     async def wait_port(self) -> int:

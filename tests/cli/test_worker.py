@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from gearman_trio import ConfigError, JobFailed, open_client, open_server, open_worker
-from gearman_trio.cli.worker import load_abilities
+from gearman_trio.cli.target import load_abilities
 
 from .commands import PATIENCE, Command, invoke, open_command
 from .jobs import abilities
@@ -97,7 +97,7 @@ async def test_sigterm_lets_the_running_job_finish() -> None:
         open_worker_command("--server", server.url, "--client-id", "mine", "-c", "2") as worker,
         trio.open_nursery() as nursery,
     ):
-        await worker.stderr.wait_for(b"gearman_trio.cli.worker: ready\n")
+        await worker.stderr.wait_for(b"gearman_trio.cli.process: ready\n")
         assert {b"reverse", b"boom", b"talk", b"hold"} == {row.name for row in server.statistics().functions}
         assert [b"mine"] == [peer.client_id for peer in server.statistics().peers if peer.abilities]
 
@@ -122,7 +122,7 @@ async def test_sigterm_ends_a_worker_that_reaches_no_server() -> None:
     async with open_server(port=0) as server:
         url = server.url
         async with open_worker_command("--server", url) as orphan:
-            await orphan.stderr.wait_for(b"worker: ready\n")
+            await orphan.stderr.wait_for(b"process: ready\n")
             await server.drain(0)
             async with open_worker_command("--server", url) as lonely:
                 for worker in (orphan, lonely):
@@ -133,7 +133,7 @@ async def test_sigterm_ends_a_worker_that_reaches_no_server() -> None:
 
 
 def check_quiet_end(worker: Command) -> None:
-    assert worker.stderr.text.endswith(" NOTICE gearman_trio.cli.worker: stopped\n")
+    assert worker.stderr.text.endswith(" NOTICE gearman_trio.cli.process: stopped\n")
     assert "Traceback" not in worker.stderr.text
 
 
@@ -146,7 +146,7 @@ async def test_drain_timeout_gives_the_running_job_back() -> None:
         open_client(server.url) as client,
         open_worker_command("--server", server.url, "--drain-timeout", "0.2", "--on-lost", "finish") as worker,
     ):
-        await worker.stderr.wait_for(b"worker: ready\n")
+        await worker.stderr.wait_for(b"process: ready\n")
         await client.submit("hold", b"%d" % listener.socket.getsockname()[1])
         with trio.fail_after(PATIENCE):
             async with await listener.accept():
@@ -167,7 +167,7 @@ async def test_info_has_a_line_for_each_job_and_exceptions_can_be_kept_back() ->
         open_client(server.url) as client,
         open_worker_command("--server", server.url, "--verbose", "INFO", "--no-exceptions") as worker,
     ):
-        await worker.stderr.wait_for(b"worker: ready\n")
+        await worker.stderr.wait_for(b"process: ready\n")
         assert b"cba" == await client.run("reverse", b"abc")
         with pytest.raises(JobFailed):
             await client.run("boom")
