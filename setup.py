@@ -24,7 +24,7 @@ BUILD = Path("build") / "mypyc"
 def compiled_sources() -> list[str]:
     """The modules to compile: the hot ones, which are plain typed classes without input or output."""
     packages = [Path("gearman_trio") / name for name in ("protocol", "core")]
-    # An __init__.py holds imports alone, and stays where tools look for sources.
+    # Without __init__.py, which holds imports alone, and _compiler.py.
     return [str(path) for package in packages for path in sorted(package.glob("[!_]*.py"))]
 
 
@@ -43,10 +43,11 @@ def make_extensions() -> list[Any]:
         # The project's own options are about the whole tree, tests and all.
         "--config-file=",
         "--strict",
-        # Nothing that is not compiled needs a look, but for the errors that are raised.
+        # Nothing that is not compiled needs a look, but for the errors that are raised and what mypyc is told.
         "--follow-imports=skip",
         f"--cache-dir={BUILD / 'cache'}",
         str(Path("gearman_trio") / "errors.py"),
+        str(Path("gearman_trio") / "core" / "_compiler.py"),
     ]
     return mypycify(
         [*options, *sources], only_compile_paths=sources, target_dir=str(BUILD), group_name="gearman_trio_core"
