@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import gearman_trio
+from gearman_trio.core import COMPILED
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "gearman_trio").rglob("*.py"))
@@ -49,6 +51,16 @@ def test_types_are_shipped() -> None:
 def test_every_folder_with_modules_is_a_package() -> None:
     """Or else it is not installed, and only this tree knows it."""
     assert [] == [path for path in {path.parent for path in MODULES} if not (path / "__init__.py").is_file()]
+
+
+def test_core_is_compiled_as_a_whole_or_not_at_all() -> None:
+    """Compiled and plain classes of one module beside the other would work, slowly, and nobody would notice."""
+    hot = [path for path in MODULES if path.parent.name in {"protocol", "core"} and path.name[0] != "_"]
+
+    extensions = {importlib.import_module(module_name(path)).__file__ for path in hot}
+
+    assert len(hot) == len(extensions)
+    assert {COMPILED} == {str(file).endswith(tuple(EXTENSION_SUFFIXES)) for file in extensions}
 
 
 @pytest.mark.parametrize("name", [module_name(path) for path in MODULES if path.name == "__init__.py"])
@@ -109,8 +121,8 @@ def test_import_of_the_package_alone_brings_nothing_of_it() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     libraries = {"attrs", "gearman_trio", "trio"}
-    # Rich comes with Typer; who loads the plugin is pytest.
-    tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}}
+    # Rich comes with Typer; who loads the plugin is pytest; who imports from mypy is mypyc.
+    tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}, "_compiler": {"mypy_extensions"}}
     place = path.parent.name if path.parent.name in tools else path.stem
     # Imported where they are needed, and an error names the extra where they are not there.
     extras = {"gearman_trio.cli.reload": {"watchfiles"}, "gearman_trio.worker.health": {"h11"}}

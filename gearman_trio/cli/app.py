@@ -9,6 +9,7 @@ from importlib.metadata import version as package_version
 import trio
 import typer
 
+from ..core import COMPILED
 from . import admin, demo, jobs, serve, worker
 from .running import Exit, discard_output
 
@@ -34,8 +35,9 @@ app.command("demo")(demo.demo_command)
 
 @app.command("version")
 def version_command() -> None:
-    """Print which versions run here."""
-    typer.echo(f"gearman-trio {package_version('gearman-trio')} (pure Python core)")
+    """Print which versions run here, and whether the job server's core is compiled or pure Python."""
+    core = "compiled" if COMPILED else "pure Python"
+    typer.echo(f"gearman-trio {package_version('gearman-trio')} ({core} core)")
     typer.echo(f"{platform.python_implementation()} {platform.python_version()}, trio {trio.__version__}")
 
 

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import Final
+
+from . import dispatcher
 from .dispatcher import Dispatcher
 from .job import PRIORITIES
 from .peer import Peer
@@ -12,6 +16,7 @@ from .policy import Policy
 from .statistics import Counters, FunctionStatistics, PeerStatistics
 
 __all__ = [
+    "COMPILED",
     "PRIORITIES",
     "Counters",
     "Dispatcher",
@@ -20,3 +25,6 @@ __all__ = [
     "PeerStatistics",
     "Policy",
 ]
+
+#: Whether this package and `protocol` run as compiled by mypyc; if not, as plain Python.
+COMPILED: Final = dispatcher.__file__.endswith(tuple(EXTENSION_SUFFIXES))

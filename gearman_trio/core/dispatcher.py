@@ -136,6 +136,10 @@ class Dispatcher:
         """Take no further jobs; those that there are go on."""
         self._submissions.closed = True
 
+    def close(self) -> None:
+        """Let go of every job, and of the memory that it takes. The last door; only questions may follow."""
+        self._registry.close()
+
     # Questions
 
     def next_deadline(self) -> float:

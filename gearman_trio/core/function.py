@@ -130,6 +130,13 @@ class Function:
         elif job.workload:
             del self.by_workload[job.workload]
 
+    def close(self) -> None:
+        """Let go of the jobs, and keep the counts."""
+        for queue in self._queues:
+            queue.close()
+        self.by_unique = {}
+        self.by_workload = {}
+
     def _find_top(self) -> None:
         queues = self._queues
         for priority in (HIGH, NORMAL, LOW):

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ._compiler import mypyc_attr
+
 if TYPE_CHECKING:
     from .deadlines import Timer
     from .function import Function
@@ -77,6 +79,13 @@ _NEXT: Final = _next_states()
 _EVENT_COUNT: Final = 5
 
 
+#: Of jobs that no connection hears of. It is shared, so that such a job has no list of its own; nobody changes it.
+NOBODY: Final[list[Peer]] = []
+
+
+# Compiled, jobs are kept out of cyclic garbage collection, which would look at each of a million over and over. In
+# return they must be cut off where they end (`Registry.remove`), and where the broker does (`Registry.close`).
+@mypyc_attr(acyclic=True)
 class Job:
     """One job of the server, foreground or background.
 
@@ -129,7 +138,7 @@ class Job:
         self.state: int = NEW
         self.attempts: int = 0
         self.run_at: float = 0.0
-        self.clients: list[Peer] = []
+        self.clients: list[Peer] = NOBODY
         self.worker: Peer | None = None
         self.numerator: bytes = b"0"
         self.denominator: bytes = b"0"

@@ -73,3 +73,8 @@ class JobQueue:
         job.previous = None
         job.next = None
         self._length -= 1
+
+    def close(self) -> None:
+        """Let go of the jobs, whose links are cut elsewhere, and keep the length."""
+        self._head = None
+        self._tail = None

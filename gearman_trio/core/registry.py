@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .deadlines import Deadlines, Timer
 from .function import Function
-from .job import ASSIGN, ENQUEUE, FINISH, POSTPONE, QUEUED, REQUEUE, RUNNING, SCHEDULED, Job
+from .job import ASSIGN, ENQUEUE, FINISH, NOBODY, POSTPONE, QUEUED, REQUEUE, RUNNING, SCHEDULED, Job
 from .peer import Peer
 from .policy import Policy
 from .statistics import Counters
@@ -70,13 +70,16 @@ class Registry:
 
     def attach(self, job: Job, peer: Peer) -> None:
         """Let a client hear of a job; a client that attaches twice hears everything twice, as with gearmand."""
-        job.clients.append(peer)
+        if job.clients:
+            job.clients.append(peer)
+        else:
+            job.clients = [peer]
         peer.attached[job] = None
 
     def detach(self, job: Job, peer: Peer) -> None:
         """Undo every `attach` of this client to this job."""
         del peer.attached[job]
-        job.clients = [client for client in job.clients if client is not peer]
+        job.clients = [client for client in job.clients if client is not peer] or NOBODY
 
     def enqueue(self, job: Job) -> None:
         """Queue a new job, or one whose time has come."""
@@ -130,9 +133,26 @@ class Registry:
         job.move(FINISH)
         for client in job.clients:
             client.attached.pop(job, None)
-        job.clients = []
+        job.clients = NOBODY
         function.forget(job)
         del self.jobs[job.handle]
+
+    def close(self) -> None:
+        """Let go of every job: a compiled one that others lead to, and that leads to others, would stay forever.
+
+        The counts of each function stay as they were, for whoever asks later.
+        """
+        for job in self.jobs.values():
+            job.previous = None
+            job.next = None
+            job.timer = None
+            job.worker = None
+            job.clients = NOBODY
+        for function in self.functions.values():
+            function.close()
+        self.jobs = {}
+        self.timers = Deadlines()
+        self.schedule = Deadlines()
 
     def find_unique(self, unique: bytes) -> Job | None:
         """A live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none. O(functions)."""

@@ -90,6 +90,10 @@ class Hub:
         if self._draining and not self._dispatcher.has_work():
             self._idle.set()
 
+    def close(self) -> None:
+        """Let go of the jobs that are left; to be called when no connection and no timekeeper is there any more."""
+        self._dispatcher.close()
+
     async def wait_idle(self) -> None:
         """After `drain`: wait until no job is running, and none is queued for a worker that is connected."""
         await self._idle.wait()

@@ -171,6 +171,7 @@ class Server:
         """Let go of everything; nothing may run any more."""
         if self._pump is not None:
             self._pump.close()
+        self._hub.close()
         self._ended.set()
 
     async def _serve_connection(self, connection: Connection) -> None:

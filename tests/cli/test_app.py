@@ -12,6 +12,7 @@ import trio
 import typer
 
 from gearman_trio.cli import app
+from gearman_trio.core import COMPILED
 
 from .commands import invoke_here
 
@@ -146,6 +147,7 @@ def test_version_names_what_runs() -> None:
 
     assert 0 == result.exit_code
     first, second = result.stdout.splitlines()
-    assert re.fullmatch(r"gearman-trio \d+\.\d+\.\d+\S* \(.*\)", first)
+    core = "compiled" if COMPILED else "pure Python"
+    assert re.fullmatch(rf"gearman-trio \d+\.\d+\.\d+\S* \({core} core\)", first)
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in second
     assert f"trio {trio.__version__}" in second

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
+
 import pytest
 
 from gearman_trio.core.job import NORMAL, QUEUED, RUNNING, SCHEDULED
@@ -100,3 +102,22 @@ def test_detaching_undoes_every_attachment() -> None:
     registry.detach(job, leaving)
 
     assert ([staying], {}) == (job.clients, leaving.attached)
+
+
+def test_nothing_of_the_jobs_is_left_after_the_end() -> None:
+    """Without the collector of cycles, which does not see compiled jobs."""
+    registry = Registry(Policy())
+    client = peer()
+    workload = bytes(100)
+    before = getrefcount(workload)
+    jobs = [registry.create(registry.function(b"f"), b"u%d" % number, workload, NORMAL) for number in range(3)]
+    for job in jobs[:2]:
+        registry.enqueue(job)
+        registry.attach(job, client)
+    registry.postpone(jobs[2], 99.0)
+    client.attached.clear()
+
+    del job, jobs
+    registry.close()
+
+    assert before == getrefcount(workload)
