@@ -90,7 +90,17 @@ def test_import_brings_only_what_a_program_needs() -> None:
         [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
 
-    unwanted = {"asyncio", "click", "hypothesis", "pydantic", "pytest", "rich", "typer"}
+    unwanted = {
+        "asyncio",
+        "click",
+        "hypothesis",
+        "multiprocessing",
+        "pydantic",
+        "pytest",
+        "rich",
+        "trio_parallel",
+        "typer",
+    }
     assert set() == unwanted & set(done.stdout.split())
 
 
@@ -109,8 +119,8 @@ def test_import_of_the_package_alone_brings_nothing_of_it() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     libraries = {"attrs", "gearman_trio", "trio"}
-    # Rich comes with Typer; who loads the plugin is pytest.
-    tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}}
+    # Rich comes with Typer; who loads the plugin is pytest; processes are an extra, imported where they are wanted.
+    tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}, "processes": {"trio_parallel"}}
     place = path.parent.name if path.parent.name in tools else path.stem
 
     assert imported(path) <= libraries | tools.get(place, set())

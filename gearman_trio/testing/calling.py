@@ -16,7 +16,7 @@ from ..signature import Injected, Signature, signature_of
 from ..transport import PacketLink
 from ..worker import Abilities, Job
 from ..worker.abilities import Ability
-from ..worker.execution import execute
+from ..worker.execution import Places, execute
 from .runloop import RunLoopWatcher
 
 __all__ = ["CallReport", "call"]
@@ -178,7 +178,7 @@ async def _execute(ability: Ability, workload: bytes, unique: bytes = b"") -> tu
     with RunLoopWatcher() as watcher:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watcher.hold_clock)
-            ending = await execute(ability, job, trio.CapacityLimiter(1))
+            ending = await execute(ability, job, Places(trio.CapacityLimiter(1)))
             nursery.cancel_scope.cancel()
     job.ended = True
     recorder.send(*ending.packets)

@@ -19,6 +19,8 @@ from ..transport import Address, Connect, dialer, parse_address
 from .abilities import Abilities, Ability
 from .job import printable
 from .middleware import Middleware
+from .processes import check_extra
+from .targets import check_target
 
 __all__ = ["POLL_INTERVAL_SECONDS", "Lifespan", "OnLost", "WorkerOptions", "check_lifespan", "checked_options"]
 
@@ -51,6 +53,11 @@ class WorkerOptions:
     drain_seconds: float | None
     lifespan: Lifespan | None
     middleware: tuple[Middleware, ...]
+
+    @property
+    def processes(self) -> bool:
+        """Whether any function runs in a process."""
+        return any(ability.target is not None for ability in self.abilities.values())
 
 
 def checked_options(
@@ -89,6 +96,10 @@ def checked_options(
     for ability in abilities:
         if ability.lifespans and lifespan is None:
             raise ConfigError(f"{_wish(ability)}, but the worker was given no lifespan")
+        if ability.target is not None:
+            shown = f"function {printable(ability.name)!r}"
+            check_extra(shown)
+            check_target(ability.target, ability.function, shown)
     addresses = [
         server if isinstance(server, Address) else parse_address(server) for server in servers or (DEFAULT_SERVER,)
     ]

@@ -296,7 +296,10 @@ async def _run(options: WorkerOptions, task_status: trio.TaskStatus[Worker] = tr
 
 async def _work(options: WorkerOptions, lifespan: object, end: _End, task_status: trio.TaskStatus[Worker]) -> None:
     async with open_executor(
-        options.concurrency, exceptions=options.exceptions, middleware=options.middleware
+        options.concurrency,
+        processes=options.processes,
+        exceptions=options.exceptions,
+        middleware=options.middleware,
     ) as executor:
         worker = Worker(options, executor, lifespan, end)
         async with trio.open_nursery() as nursery:
