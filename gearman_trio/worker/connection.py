@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -24,9 +24,9 @@ from ..errors import RemoteProtocolError
 from ..names import ClientId, FunctionName, JobHandle
 from ..protocol import PACKETS, PacketType, encode_request, split_arguments
 from ..transport import PacketLink
-from .abilities import Ability
 from .execution import Ending, Executor
 from .grabbing import Seat, Slots
+from .groups import Group
 from .job import Job, printable
 
 __all__ = ["ANSWER_SECONDS", "TIMEOUT_MARGIN_SECONDS", "Connection", "Crew"]
@@ -58,7 +58,6 @@ class Crew:
     """What all connections of one worker share.
 
     Attributes:
-        abilities: by the names that the server calls them.
         client_id: how the worker is called in the server's tables.
         poll_interval: the seconds after which a server that is silent is asked for a job again.
         executor: runs the jobs.
@@ -68,7 +67,6 @@ class Crew:
         cancel_lost: whether the jobs of a connection that is lost are cancelled.
     """
 
-    abilities: Mapping[FunctionName, Ability]
     client_id: ClientId
     poll_interval: float
     executor: Executor
@@ -90,21 +88,25 @@ class Connection:
             tried again; else ``None``.
     """
 
-    def __init__(self, crew: Crew, stream: trio.abc.Stream, number: int, *, on_registered: Callable[[], None]) -> None:
+    def __init__(
+        self, crew: Crew, group: Group, stream: trio.abc.Stream, number: int, *, on_registered: Callable[[], None]
+    ) -> None:
         """Take over a stream.
 
         Args:
             crew: what the connection shares with the others of its worker.
+            group: the functions that the server is told of here.
             stream: the stream; `run` closes it.
             number: stands for the connection in the log.
             on_registered: called once, when the server knows the abilities.
         """
         self._crew = crew
+        self._group = group
         self._link = PacketLink(stream)
         self._number = number
         self._on_registered = on_registered
         self._registered = trio.Event()
-        self._seat = Seat(crew.slots, self._ask)
+        self._seat = Seat(crew.slots, self._ask, group.quota)
         self._jobs: set[Job] = set()
         self._scope = trio.CancelScope()
         self._farewell_said = trio.Event()
@@ -157,7 +159,7 @@ class Connection:
 
     def _greeting(self) -> list[bytes]:
         packets = [encode_request(PacketType.SET_CLIENT_ID, self._crew.client_id)]
-        for ability in self._crew.abilities.values():
+        for ability in self._group.abilities.values():
             if ability.timeout is None:
                 packets.append(encode_request(PacketType.CAN_DO, ability.name))
             else:
@@ -238,10 +240,10 @@ class Connection:
     def _assigned(
         self, handle: bytes, function: bytes, workload: bytes, *, unique: bytes = b"", reducer: bytes = b""
     ) -> None:
-        ability = self._crew.abilities.get(FunctionName(function))
+        ability = self._group.abilities.get(FunctionName(function))
         if ability is None:
             # Not failed: the server requeues it when the connection ends, for a worker that can do it.
-            raise RemoteProtocolError(f"a job was assigned for {function!r}, which this worker never said it can do")
+            raise RemoteProtocolError(f"a job was assigned for {function!r}, which was never said to be done here")
         self._seat.assigned()
         job = Job(
             handle=JobHandle(handle),
@@ -269,7 +271,7 @@ class Connection:
             self._seat.leave()
         if ending.shutdown:
             self._crew.on_shutdown()
-        self._crew.slots.job_ended()
+        self._crew.slots.job_ended(self._group.quota)
         self._leave_if_idle()
 
     def _echoed(self, token: bytes) -> None:

@@ -15,7 +15,8 @@ from .abilities import Abilities
 from .connection import Crew
 from .execution import End, Executor, open_executor
 from .grabbing import Slots
-from .link import ServerLink
+from .groups import groups_of
+from .link import ServerLink, Standing
 from .middleware import Middleware
 from .options import POLL_INTERVAL_SECONDS, Lifespan, OnLost, WorkerOptions, check_lifespan, checked_options
 
@@ -70,7 +71,6 @@ class Worker:
         self._executor = executor
         self._end = end
         crew = Crew(
-            abilities=options.abilities,
             client_id=options.client_id,
             poll_interval=options.poll_interval,
             executor=executor,
@@ -79,9 +79,9 @@ class Worker:
             lifespan=lifespan,
             cancel_lost=options.on_lost == "cancel",
         )
-        self._links = [
-            ServerLink(crew, address, options.connect, on_change=self._link_changed) for address in options.servers
-        ]
+        groups = groups_of(options.abilities, options.concurrency)
+        self._servers = [Standing(address, on_change=self._server_changed) for address in options.servers]
+        self._links = [ServerLink(crew, group, server, options.connect) for server in self._servers for group in groups]
         self._is_ready = trio.Event()
 
     @property
@@ -119,7 +119,7 @@ class Worker:
             failed=ended[End.FAILED],
             lost=ended[End.LOST],
             retried=ended[End.RETRIED],
-            connected=tuple(link.address for link in self._links if link.connected),
+            connected=tuple(server.address for server in self._servers if server.connected),
         )
 
     def _begin_drain(self) -> None:
@@ -131,8 +131,8 @@ class Worker:
         for link in self._links:
             link.drain()
 
-    def _link_changed(self) -> None:
-        if any(link.connected for link in self._links):
+    def _server_changed(self) -> None:
+        if any(server.connected for server in self._servers):
             self._is_ready.set()
         elif self.ready:
             self._is_ready = trio.Event()

@@ -206,7 +206,7 @@ async def test_same_job_given_again_while_the_old_run_ends_runs_twice() -> None:
 @pytest.mark.parametrize(
     ("packet", "words"),
     [
-        ((P.JOB_ASSIGN_UNIQ, b"H:1", b"unknown", b"", b""), "never said it can do"),
+        ((P.JOB_ASSIGN_UNIQ, b"H:1", b"unknown", b"", b""), "never said to be done here"),
         ((P.JOB_CREATED, b"H:1"), "JOB_CREATED was sent to a worker"),
         ((P.OPTION_RES, b"exceptions"), "OPTION_RES was sent to a worker"),
         ((P.ECHO_RES, b"what"), "ECHO_RES without ECHO_REQ"),
