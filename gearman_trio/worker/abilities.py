@@ -311,6 +311,7 @@ def make_ability(function: Callable[..., Any], name: FunctionName, serializer: S
         parameters=value_signature(slots),
         streams=kind is Kind.GENERATOR,
         returns_none=result_is_none(function, kind, serializer, shown),
+        run_in=kind.run_in,
     )
     return Ability(
         signature=signature,

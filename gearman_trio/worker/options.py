@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal, get_args
 
@@ -22,7 +22,15 @@ from .middleware import Middleware
 from .processes import check_extra
 from .targets import check_target
 
-__all__ = ["POLL_INTERVAL_SECONDS", "Lifespan", "OnLost", "WorkerOptions", "check_lifespan", "checked_options"]
+__all__ = [
+    "POLL_INTERVAL_SECONDS",
+    "Lifespan",
+    "OnLost",
+    "WorkerOptions",
+    "check_lifespan",
+    "check_process",
+    "checked_options",
+]
 
 #: Where a worker looks for a job server if it is told of none.
 DEFAULT_SERVER: Final = "127.0.0.1:4730"
@@ -96,10 +104,7 @@ def checked_options(
     for ability in abilities:
         if ability.lifespans and lifespan is None:
             raise ConfigError(f"{_wish(ability)}, but the worker was given no lifespan")
-        if ability.target is not None:
-            shown = f"function {printable(ability.name)!r}"
-            check_extra(shown)
-            check_target(ability.target, ability.function, shown)
+        check_process(ability)
     addresses = [
         server if isinstance(server, Address) else parse_address(server) for server in servers or (DEFAULT_SERVER,)
     ]
@@ -118,13 +123,25 @@ def checked_options(
     )
 
 
-def check_lifespan(options: WorkerOptions, value: object) -> None:
+def check_process(ability: Ability) -> None:
+    """Check that a function that runs in a process can.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if ability.target is not None:
+        shown = f"function {printable(ability.name)!r}"
+        check_extra(shown)
+        check_target(ability.target, ability.function, shown)
+
+
+def check_lifespan(abilities: Iterable[Ability], value: object) -> None:
     """Check that what the lifespan gave is what each function wants.
 
     Raises:
         ConfigError: it is not.
     """
-    for ability in options.abilities.values():
+    for ability in abilities:
         if not all(isinstance(value, wanted) for wanted in ability.lifespans):
             raise ConfigError(f"{_wish(ability)}, but the worker's lifespan gave a {type(value).__name__}")
 

@@ -32,6 +32,17 @@ class Kind(Enum):
     PROCESS = "process function"
     INLINE = "event-loop function"
 
+    @property
+    def run_in(self) -> RunIn:
+        """Where such functions run."""
+        match self:
+            case Kind.THREAD:
+                return "thread"
+            case Kind.PROCESS:
+                return "process"
+            case _:
+                return "task"
+
 
 #: How a plain function runs where it is told to.
 _PLAIN: Final[dict[RunIn, Kind]] = {"task": Kind.INLINE, "thread": Kind.THREAD, "process": Kind.PROCESS}

@@ -285,7 +285,7 @@ async def _run(options: WorkerOptions, task_status: trio.TaskStatus[Worker] = tr
     ended = trio.Event()
     try:
         async with nullcontext() if options.lifespan is None else options.lifespan() as lifespan:
-            check_lifespan(options, lifespan)
+            check_lifespan(options.abilities.values(), lifespan)
             with trio.CancelScope() as scope:
                 await _work(options, lifespan, _End(scope, ended), task_status)
             if scope.cancelled_caught:
