@@ -11,6 +11,8 @@
     │   ├── JobRaised(data)           the worker sent WORK_EXCEPTION
     │   └── JobLost                   the connection ended before the job did
     ├── SerializationError            a value does not fit its serializer, or cannot be read by it
+    ├── ProcessDied(exit_code)        the process in which a worker ran a function ended before the function did
+    ├── ProcessRaised(kind, message)  a function in such a process raised what could not be brought to the worker
     └── ConfigError                   an option or argument has a value that cannot be used
 
 The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
@@ -18,6 +20,7 @@ The split of protocol errors by blame follows h11. There are no time-out errors:
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 __all__ = [
@@ -28,6 +31,8 @@ __all__ = [
     "JobLost",
     "JobRaised",
     "LocalProtocolError",
+    "ProcessDied",
+    "ProcessRaised",
     "ProtocolError",
     "RemoteProtocolError",
     "SerializationError",
@@ -130,6 +135,53 @@ class SerializationError(GearmanError):
 
     Where it is raised for an argument, nothing was sent.
     """
+
+
+class ProcessDied(GearmanError):
+    """The process in which a worker ran a function ended before the function did.
+
+    It was killed, by the system for want of memory perhaps, or it crashed.  Only its own job fails by that.
+
+    Attributes:
+        exit_code: of the process; the negative number of a signal that ended it; ``None`` where it is not known.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return f"the process that ran the function {self._how()}"
+
+    def _how(self) -> str:
+        if self.exit_code is None:
+            return "died"
+        if self.exit_code >= 0:
+            return f"ended with exit code {self.exit_code}"
+        try:
+            name = signal.Signals(-self.exit_code).name
+        except ValueError:
+            name = f"signal {-self.exit_code}"
+        return f"was killed by {name}"
+
+
+class ProcessRaised(GearmanError):
+    """A function in a process raised an exception that could not be brought to the worker as it is.
+
+    It cannot be pickled, or it is no `Exception`, as `SystemExit`.
+
+    Attributes:
+        kind: the name of its class.
+        message: its text.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
 
 
 class ConfigError(GearmanError, ValueError):

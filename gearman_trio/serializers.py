@@ -38,11 +38,17 @@ class Serializer(Protocol):
 
 
 class _Bytes:
-    """Bytes as they are."""
+    """Bytes as they are.
+
+    Pickled by its name, as the others are, so that it is the same object in every process.
+    """
 
     structured: Final = False
 
     def __repr__(self) -> str:
+        return "BYTES"
+
+    def __reduce__(self) -> str:
         return "BYTES"
 
     def dumps(self, value: Any, /) -> bytes:
@@ -62,6 +68,9 @@ class _Text:
     structured: Final = False
 
     def __repr__(self) -> str:
+        return "TEXT"
+
+    def __reduce__(self) -> str:
         return "TEXT"
 
     def dumps(self, value: Any, /) -> bytes:
@@ -87,6 +96,9 @@ class _Json:
         self._decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
     def __repr__(self) -> str:
+        return "JSON"
+
+    def __reduce__(self) -> str:
         return "JSON"
 
     def dumps(self, value: Any, /) -> bytes:

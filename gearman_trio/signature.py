@@ -83,6 +83,7 @@ class Signature:
         parameters: those that a caller fills.
         streams: whether it gives items one by one, each of them sent as WORK_DATA.
         returns_none: whether its result is ``None`` at any rate, so that it need not be read.
+        run_in: where its worker runs it; no caller's business, but that of tests which call it as a worker does.
     """
 
     name: FunctionName
@@ -90,6 +91,7 @@ class Signature:
     parameters: inspect.Signature
     streams: bool = False
     returns_none: bool = False
+    run_in: str = "task"
     _names: tuple[str, ...] = attrs.field(init=False)
     _positional: tuple[str, ...] = attrs.field(init=False)
     _by_keyword: frozenset[str] = attrs.field(init=False)

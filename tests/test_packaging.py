@@ -102,7 +102,17 @@ def test_import_brings_only_what_a_program_needs() -> None:
         [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
 
-    unwanted = {"asyncio", "click", "hypothesis", "pydantic", "pytest", "rich", "typer"}
+    unwanted = {
+        "asyncio",
+        "click",
+        "hypothesis",
+        "multiprocessing",
+        "pydantic",
+        "pytest",
+        "rich",
+        "trio_parallel",
+        "typer",
+    }
     assert set() == unwanted & set(done.stdout.split())
 
 
@@ -125,7 +135,11 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     tools = {"cli": {"rich", "typer"}, "pytest_plugin": {"pytest"}, "_compiler": {"mypy_extensions"}}
     place = path.parent.name if path.parent.name in tools else path.stem
     # Imported where they are needed, and an error names the extra where they are not there.
-    extras = {"gearman_trio.cli.reload": {"watchfiles"}, "gearman_trio.worker.health": {"h11"}}
+    extras = {
+        "gearman_trio.cli.reload": {"watchfiles"},
+        "gearman_trio.worker.health": {"h11"},
+        "gearman_trio.worker.processes": {"trio_parallel"},
+    }
 
     assert imported(path) <= libraries | tools.get(place, set()) | extras.get(module_name(path), set())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .calling import CallReport, call
+from .calling import Caller, CallReport, call
 from .gearman import Gearman, open_gearman
 from .line import Line
 from .model import ModelBroker
@@ -13,6 +13,7 @@ from .wire import Direction
 
 __all__ = [
     "CallReport",
+    "Caller",
     "Direction",
     "Gearman",
     "Line",

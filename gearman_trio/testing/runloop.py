@@ -1,4 +1,4 @@
-"""What Trio's run loop is told about a test: a condition to wait for, and threads during which time stands still.
+"""What Trio's run loop is told about a test: conditions to wait for, and what runs elsewhere while time stands still.
 
 Trio calls an instrument each time that it has run all tasks that can go on, before it waits for what comes next or lets
 a mocked clock jump.  Whoever waits for a condition has it looked at then, and nobody has to ask again and again.
@@ -15,28 +15,30 @@ from typing import Final
 
 import trio
 
+from ..worker.processes import active_process_count
+
 __all__ = ["RunLoopWatcher"]
 
-#: How long, in real seconds, nothing may happen before the threads are counted again.
-_THREAD_CUSHION_SECONDS: Final = 0.002
+#: How long, in real seconds, nothing may happen before what runs elsewhere is counted again.
+_CUSHION_SECONDS: Final = 0.002
 
 
 class RunLoopWatcher(trio.abc.Instrument):
-    """Waits for conditions, and holds a clock while threads run.
+    """Waits for conditions, and holds a clock while threads and processes run.
 
     The mutable state is the conditions that tasks wait for, and whether the clock is held.
     """
 
     def __init__(self) -> None:
         self._waits: dict[trio.Event, Callable[[], bool]] = {}
-        self._threads_run = trio.Event()
-        self._count_threads: Callable[[], int] = int
+        self._others_run = trio.Event()
+        self._count_others: Callable[[], int] = int
 
     def __enter__(self) -> RunLoopWatcher:
         """Watch the present run of Trio, for the length of a block."""
         from trio.testing import active_thread_count
 
-        self._count_threads = active_thread_count
+        self._count_others = lambda: active_thread_count() + active_process_count()
         trio.lowlevel.add_instrument(self)
         return self
 
@@ -67,11 +69,11 @@ class RunLoopWatcher(trio.abc.Instrument):
         for event, condition in self._waits.items():
             if condition():
                 event.set()
-        if self._count_threads() and not self._threads_run.is_set():
-            self._threads_run.set()
+        if self._count_others() and not self._others_run.is_set():
+            self._others_run.set()
 
     async def hold_clock(self) -> None:
-        """Keep a mocked clock from jumping while a thread runs, for a thread takes real time. Runs until cancelled.
+        """Keep a mocked clock from jumping while a thread or process runs, which takes real time. Runs until cancelled.
 
         Trio lets such a clock jump only while no task is in `trio.testing.wait_all_tasks_blocked`.
         """
@@ -80,7 +82,7 @@ class RunLoopWatcher(trio.abc.Instrument):
         if not isinstance(trio.lowlevel.current_clock(), MockClock):
             return
         while True:
-            await self._threads_run.wait()
-            while self._count_threads():
-                await wait_all_tasks_blocked(_THREAD_CUSHION_SECONDS)
-            self._threads_run = trio.Event()
+            await self._others_run.wait()
+            while self._count_others():
+                await wait_all_tasks_blocked(_CUSHION_SECONDS)
+            self._others_run = trio.Event()

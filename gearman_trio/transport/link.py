@@ -31,8 +31,9 @@ _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 class PacketLink:
     """Carries packets over one stream: one task reads, one task writes, anyone may `send` at any time.
 
-    The mutable state is the queue of packets to send, the counts of its bytes and packets, and whether the link has
-    ended.  Because a task of the link's own writes, a caller that is cancelled never leaves half a packet behind.
+    The mutable state is the queue of packets to send, the counts of its bytes and packets and of what came in, and
+    whether the link has ended.  Because a task of the link's own writes, a caller that is cancelled never leaves half
+    a packet behind.
     """
 
     def __init__(self, stream: trio.abc.Stream, *, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
@@ -43,6 +44,7 @@ class PacketLink:
         self._unsent_bytes = 0
         self._packets_queued = 0
         self._packets_begun = 0
+        self._received_bytes = 0
         # Each is there only while a task waits for it.
         self._work: trio.Event | None = None
         self._drained: trio.Event | None = None
@@ -68,6 +70,11 @@ class PacketLink:
     def packets_begun(self) -> int:
         """The number of the last packet of which a byte may have been written; also after the link's end."""
         return self._packets_begun
+
+    @property
+    def received_bytes(self) -> int:
+        """How many bytes have come since the beginning; also the first ones of a packet that is not complete yet."""
+        return self._received_bytes
 
     def send(self, *packets: bytes) -> None:
         """Queue packets to be sent in this order; never waits. After the link's end they are thrown away."""
@@ -127,6 +134,7 @@ class PacketLink:
             if not data:
                 middle = " in the middle of a packet" if decoder.buffered else ""
                 return f"the job server closed the connection{middle}"
+            self._received_bytes += len(data)
             packets = decoder.feed(bytes(data))
             try:
                 if packets:

@@ -13,10 +13,12 @@ from ..errors import ConfigError
 from ..names import FunctionName, function_name
 from ..serializers import BYTES, Serializer
 from ..signature import Partition, Signature, remember
-from .job import Job, ThreadJob, printable
-from .parameters import Kind, Role, Slot, kind_of, result_is_none, slots_of, value_signature
+from .control import Shutdown
+from .job import Job, ThreadJob, printable, to_bytes
+from .parameters import Kind, Role, RunIn, Slot, kind_of, result_is_none, slots_of, value_signature
+from .targets import Target, target_of
 
-__all__ = ["Abilities", "Ability", "Kind"]
+__all__ = ["Abilities", "Ability", "Kind", "RunIn", "make_ability"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _P = ParamSpec("_P")
@@ -34,12 +36,16 @@ class Ability:
         function: the decorated function itself.
         kind: how it runs.
         timeout: the seconds that it may run, or ``None``.
+        max_running: how many jobs of it may run at once in one worker, or ``None``.
+        target: where a process finds it, if it runs in one.
     """
 
     signature: Signature
     function: Callable[..., Any]
     kind: Kind
-    timeout: float | None
+    timeout: float | None = None
+    max_running: int | None = None
+    target: Target | None = None
     _positional: tuple[Slot, ...]
     _by_keyword: tuple[Slot, ...]
     # Whether it takes the workload as it is and nothing else: the shortest way for the commonest function.
@@ -74,14 +80,17 @@ class Ability:
         """
         if self._plain:
             return partial(self.function, job.workload)
-        injected = ThreadJob(job) if self.kind is Kind.THREAD else job
-        values = self.signature.read_call(job.workload)
+        return self.bound(job.workload, ThreadJob(job) if self.kind is Kind.THREAD else job, job.lifespan)
+
+    def bound(self, workload: bytes, job: Job | ThreadJob | None = None, lifespan: Any = None) -> Callable[[], Any]:
+        """As `bind`, from the parts of a job."""
+        values = self.signature.read_call(workload)
 
         def value_of(slot: Slot) -> Any:
             if slot.role is Role.JOB:
-                return injected
+                return job
             if slot.role is Role.LIFESPAN:
-                return job.lifespan
+                return lifespan
             return values.get(slot.parameter.name, slot.parameter.default)
 
         arguments = [value_of(slot) for slot in self._positional]
@@ -89,6 +98,25 @@ class Ability:
             return partial(self.function, *arguments)
         keywords = {slot.parameter.name: value_of(slot) for slot in self._by_keyword}
         return partial(self.function, *arguments, **keywords)
+
+    def written(self, value: object, verb: str) -> bytes:
+        """The bytes of a result or item; bytes as they are need no serializer.
+
+        Args:
+            value: what the function gave.
+            verb: how it gave it, ``"returned"`` or ``"yielded"``.
+
+        Raises:
+            Shutdown: that is what it returned.
+            TypeError, SerializationError: the value does not fit.
+        """
+        if isinstance(value, Shutdown) and verb == "returned":
+            raise value
+        if self.signature.serializer is not BYTES:
+            return self.signature.write_result(value, verb)
+        if value is None and verb == "returned":
+            return b""
+        return to_bytes(value, f"function {printable(self.name)!r} {verb}")
 
 
 class Abilities:
@@ -140,6 +168,8 @@ class Abilities:
         name: str | bytes | None = None,
         timeout: float | None = None,
         serializer: Serializer | None = None,
+        run_in: RunIn | None = None,
+        max_running: int | None = None,
     ) -> Callable[[_Function], _Function]: ...
 
     def function(
@@ -150,6 +180,8 @@ class Abilities:
         name: str | bytes | None = None,
         timeout: float | None = None,
         serializer: Serializer | None = None,
+        run_in: RunIn | None = None,
+        max_running: int | None = None,
     ) -> Callable[..., Any]:
         """Add a function; as a decorator with or without arguments. The function itself stays as it is.
 
@@ -161,6 +193,13 @@ class Abilities:
         * a plain function, which runs in a thread. A thread cannot be stopped: at the job's timeout, and
           wherever else the job is cancelled, the worker goes on without it, and it keeps its place among the
           worker's ``concurrency`` threads until it returns.
+
+        A plain function can run elsewhere, by ``run_in``.  ``"process"`` is for what computes: Python runs one thread
+        of a process at a time, but processes beside each other.  Such a function is at the top of a module, or in a
+        class there, and takes values only, neither the job nor what the lifespan gave.  At its timeout, and wherever
+        else the job is cancelled, its process is killed; a process that dies fails its job (`ProcessDied`).  ``"task"``
+        is for what returns at once, as a look into a table: the function is called on the event loop, where everything
+        else waits until it returns, and no timeout can end it.
 
         The serializer makes the workload into values for the function's parameters, and its result into bytes.
         With `BYTES`, which is what `Abilities` take by default, the first positional parameter, if there is
@@ -184,14 +223,19 @@ class Abilities:
             timeout: the seconds that one job of it may run; ``None`` means without limit. At the end of that
                 time the function is cancelled, and the job fails.
             serializer: carries its values, instead of that of the abilities.
+            run_in: where it runs: ``"task"``, which is what async functions do, ``"thread"``, which is what plain ones
+                do by default, or ``"process"``.  Processes need trio-parallel: ``pip install gearman-trio[processes]``.
+            max_running: how many jobs of it may run at once in one worker, whatever the worker's ``concurrency``.
 
         Raises:
-            ConfigError: the name cannot be sent or is taken, the timeout is not a positive number, or the
-                function has parameters or a result that the worker cannot fill or send; the message names it.
+            ConfigError: the name cannot be sent or is taken, the timeout or ``max_running`` is not a positive number,
+                the function cannot run there, or it has parameters or a result that the worker cannot fill or send;
+                the message names it.
         """
-        if function is None:
-            return partial(self._decorate, name=name, timeout=timeout, serializer=serializer)
-        return self._decorate(function, name=name, timeout=timeout, serializer=serializer)
+        decorate = partial(
+            self._decorate, name=name, timeout=timeout, serializer=serializer, run_in=run_in, max_running=max_running
+        )
+        return decorate if function is None else decorate(function)
 
     @overload
     def partition(
@@ -301,6 +345,8 @@ class Abilities:
         name: str | bytes | None,
         timeout: float | None,
         serializer: Serializer | None,
+        run_in: RunIn | None,
+        max_running: int | None,
     ) -> Callable[..., Any]:
         if not callable(function):
             raise ConfigError(f"abilities.function: expected a function, got {function!r}; give the name as name=")
@@ -313,8 +359,11 @@ class Abilities:
         self._refuse_taken(wire_name, function)
         if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
             raise ConfigError(f"{shown}: timeout must be a positive number of seconds or None, got {timeout!r}")
+        if max_running is not None and max_running < 1:
+            raise ConfigError(f"{shown}: max_running must be a number from 1 on or None, got {max_running!r}")
         serializer = self._serializer if serializer is None else _checked(serializer)
-        ability = _ability(function, wire_name, timeout, serializer)
+        made = make_ability(function, wire_name, serializer, kind=kind_of(function, run_in, shown))
+        ability = attrs.evolve(made, timeout=timeout, max_running=max_running)
         self._by_name[wire_name] = ability
         remember(function, ability.signature)
         return function
@@ -333,11 +382,13 @@ class Abilities:
             )
 
 
-def _ability(
-    function: Callable[..., Any], name: FunctionName, timeout: float | None, serializer: Serializer
-) -> Ability:
+def make_ability(function: Callable[..., Any], name: FunctionName, serializer: Serializer, *, kind: Kind) -> Ability:
+    """Look at a function.
+
+    Raises:
+        ConfigError: it has parameters or a result that the worker cannot fill or send, or no process could find it.
+    """
     shown = f"function {printable(name)!r}"
-    kind = kind_of(function, shown)
     slots = slots_of(function, kind, serializer, shown)
     signature = Signature(
         name=name,
@@ -345,12 +396,13 @@ def _ability(
         parameters=value_signature(slots),
         streams=kind is Kind.GENERATOR,
         returns_none=result_is_none(function, kind, serializer, shown),
+        run_in=kind.run_in,
     )
     return Ability(
         signature=signature,
         function=function,
         kind=kind,
-        timeout=timeout,
+        target=target_of(function, name, serializer, shown) if kind is Kind.PROCESS else None,
         positional=tuple(slot for slot in slots if slot.parameter.kind is not slot.parameter.KEYWORD_ONLY),
         by_keyword=tuple(slot for slot in slots if slot.parameter.kind is slot.parameter.KEYWORD_ONLY),
     )

@@ -5,13 +5,16 @@ through a connection in order, ECHO_RES proves that it knows the abilities.  Onl
 part in grabbing, so a server that accepts connections but is otherwise dead never keeps a slot from the
 others.  The farewell is ECHO_REQ once more: its answer proves that the server has taken every result.  It is said
 where the worker drains, and where a job is to be tried again (`Retry`), once nothing is under way any more.
+
+In between a server is asked whether it lives when it has said nothing for a while; the same question would be answered
+by each of those that have died without closing the connection, if they lived.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -22,9 +25,9 @@ from ..errors import RemoteProtocolError
 from ..names import ClientId, FunctionName, JobHandle
 from ..protocol import PACKETS, PacketType, encode_request, split_arguments
 from ..transport import PacketLink
-from .abilities import Ability
 from .execution import Ending, Executor
 from .grabbing import Seat, Slots
+from .groups import Group
 from .job import Job, printable
 
 __all__ = ["ANSWER_SECONDS", "TIMEOUT_MARGIN_SECONDS", "Connection", "Crew"]
@@ -36,11 +39,16 @@ logger = logging.getLogger(__name__)
 #: this much time to arrive.
 TIMEOUT_MARGIN_SECONDS: Final = 1.0
 
-#: How long a server may take to accept a connection, and again to answer the greeting. It is for servers that
-#: hang, not for slow ones: long enough for a TLS handshake with a machine that swaps.
+#: How long a server may take to accept a connection, and again to answer the greeting, or anything else. It is for
+#: servers that hang, not for slow ones: long enough for a TLS handshake with a machine that swaps.
 ANSWER_SECONDS: Final = 30.0
 
+#: How often a connection is looked at.  So a server that does not answer is given up between one and one and a half
+#: `ANSWER_SECONDS` after it was asked, without a clock being read for each job.
+_LOOK_SECONDS: Final = ANSWER_SECONDS / 2
+
 _GREETING: Final = b"gearman_trio: abilities sent"
+_PROBE: Final = b"gearman_trio: still there?"
 _FAREWELL: Final = b"gearman_trio: results sent"
 
 _GRABS: Final = (PacketType.GRAB_JOB_UNIQ, PacketType.GRAB_JOB_ALL)
@@ -52,7 +60,6 @@ class Crew:
     """What all connections of one worker share.
 
     Attributes:
-        abilities: by the names that the server calls them.
         client_id: how the worker is called in the server's tables.
         poll_interval: the seconds after which a server that is silent is asked for a job again.
         executor: runs the jobs.
@@ -63,7 +70,6 @@ class Crew:
         client: of all servers of the worker, where it has partitions.
     """
 
-    abilities: Mapping[FunctionName, Ability]
     client_id: ClientId
     poll_interval: float
     executor: Executor
@@ -78,7 +84,8 @@ class Connection:
     """Serves one stream.
 
     The mutable state is the seat at the slots, once the server knows the abilities; the jobs that came over
-    this connection and still run; whether one of them is to be tried again; and why the connection ended.
+    this connection and still run; whether one of them is to be tried again; how many probes are unanswered; and why
+    the connection ended.
 
     Attributes:
         retry_after: the seconds to stay away from the server when the connection has ended, where a job is to be
@@ -88,6 +95,7 @@ class Connection:
     def __init__(
         self,
         crew: Crew,
+        group: Group,
         stream: trio.abc.Stream,
         number: int,
         *,
@@ -98,21 +106,24 @@ class Connection:
 
         Args:
             crew: what the connection shares with the others of its worker.
+            group: the functions that the server is told of here.
             stream: the stream; `run` closes it.
             number: stands for the connection in the log.
             on_registered: called once, when the server knows the abilities.
             client: of the same job server, where the worker has partitions.
         """
         self._crew = crew
+        self._group = group
         self._link = PacketLink(stream)
         self._number = number
         self._on_registered = on_registered
         self._client = client
         self._registered = trio.Event()
-        self._seat = Seat(crew.slots, self._ask)
+        self._seat = Seat(crew.slots, self._ask, group.quota)
         self._jobs: set[Job] = set()
         self._scope = trio.CancelScope()
         self._farewell_said = trio.Event()
+        self._probes = 0
         self._reason = ""
         self.retry_after: float | None = None
 
@@ -134,6 +145,7 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch)
+                    nursery.start_soon(self._watch_answers)
                     nursery.start_soon(self._watch_farewell)
                     self._reason = await self._link.run(self._receive)
                     nursery.cancel_scope.cancel(reason="the connection ended")
@@ -160,7 +172,7 @@ class Connection:
 
     def _greeting(self) -> list[bytes]:
         packets = [encode_request(PacketType.SET_CLIENT_ID, self._crew.client_id)]
-        for ability in self._crew.abilities.values():
+        for ability in self._group.abilities.values():
             if ability.timeout is None:
                 packets.append(encode_request(PacketType.CAN_DO, ability.name))
             else:
@@ -174,17 +186,40 @@ class Connection:
         with trio.move_on_after(ANSWER_SECONDS):
             await self._registered.wait()
         if not self.registered:
-            self._end(f"the job server did not answer within {ANSWER_SECONDS:g} s")
+            self._end_unanswered()
         while True:
             await trio.sleep(self._crew.poll_interval)
-            # XXX a server that dies without a word after it was sent GRAB_JOB_UNIQ keeps the slot until TCP
-            # gives it up: #3.
             self._seat.poll()
+
+    async def _watch_answers(self) -> None:
+        """Give up a server that leaves a question unanswered and says nothing else; ask one that is quiet.
+
+        A server that died without a word would keep the slots of what it was asked for, and the jobs that it gave,
+        until TCP gives it up, which takes minutes, or for ever behind a proxy that lives on.
+        """
+        await self._registered.wait()
+        asked, silent, heard = False, 0, self._link.received_bytes
+        while True:
+            await trio.sleep(_LOOK_SECONDS)
+            silent = silent + 1 if heard == self._link.received_bytes else 0
+            heard = self._link.received_bytes
+            if self._seat.grabs or self._probes:
+                if asked and silent == 2:
+                    self._end_unanswered()
+                elif not asked:
+                    # Some time since the last look.
+                    asked, silent = True, 0
+            elif silent == 2:
+                self._probes += 1
+                self._link.send(encode_request(PacketType.ECHO_REQ, _PROBE))
+                asked, silent = True, 0
+            else:
+                asked = False
 
     async def _watch_farewell(self) -> None:
         await self._farewell_said.wait()
         await trio.sleep(ANSWER_SECONDS)
-        self._end(f"the job server did not answer within {ANSWER_SECONDS:g} s")
+        self._end_unanswered()
 
     def _receive(self, packets: list[tuple[int, bytes]]) -> None:
         for kind, body in packets:
@@ -218,10 +253,10 @@ class Connection:
     def _assigned(
         self, handle: bytes, function: bytes, workload: bytes, *, unique: bytes = b"", reducer: bytes = b""
     ) -> None:
-        ability = self._crew.abilities.get(FunctionName(function))
+        ability = self._group.abilities.get(FunctionName(function))
         if ability is None:
             # Not failed: the server requeues it when the connection ends, for a worker that can do it.
-            raise RemoteProtocolError(f"a job was assigned for {function!r}, which this worker never said it can do")
+            raise RemoteProtocolError(f"a job was assigned for {function!r}, which was never said to be done here")
         self._seat.assigned()
         job = Job(
             handle=JobHandle(handle),
@@ -250,7 +285,7 @@ class Connection:
             self._seat.leave()
         if ending.shutdown:
             self._crew.on_shutdown()
-        self._crew.slots.job_ended()
+        self._crew.slots.job_ended(self._group.quota)
         self._leave_if_idle()
 
     def _echoed(self, token: bytes) -> None:
@@ -260,6 +295,8 @@ class Connection:
             self._seat.open()
         elif token == _FAREWELL and self._farewell_said.is_set():
             self._end("the worker drained" if self._crew.slots.draining else "a job is to be tried again")
+        elif token == _PROBE and self._probes:
+            self._probes -= 1
         else:
             raise RemoteProtocolError("ECHO_RES without ECHO_REQ")
 
@@ -283,6 +320,9 @@ class Connection:
         if not self._jobs and not self._seat.grabs and not self._farewell_said.is_set():
             self._farewell_said.set()
             self._link.send(encode_request(PacketType.ECHO_REQ, _FAREWELL))
+
+    def _end_unanswered(self) -> None:
+        self._end(f"the job server did not answer within {ANSWER_SECONDS:g} s")
 
     def _end(self, reason: str) -> None:
         self._reason = reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .job import to_bytes
@@ -60,6 +61,10 @@ class Retry(Exception):
         super().__init__(f"again in {after:g} s at the earliest")
         self.after = after
 
+    def __reduce__(self) -> tuple[Callable[[float], Retry], tuple[float]]:
+        """Let it be pickled, for functions in processes."""
+        return _retry, (self.after,)
+
 
 class Shutdown(Exception):
     """Returned or raised by a function: the job is done, and the worker ends after it.
@@ -76,3 +81,7 @@ class Shutdown(Exception):
     def __init__(self, result: Any = None) -> None:
         super().__init__()
         self.result = result
+
+
+def _retry(after: float) -> Retry:
+    return Retry(after=after)

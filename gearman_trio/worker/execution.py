@@ -17,16 +17,17 @@ from typing import Final
 import attrs
 import trio
 
+from ..errors import ProcessRaised
 from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
 from ..protocol.codec import pack_size
-from ..serializers import BYTES
 from .abilities import Ability, Kind
 from .control import Fail, Retry, Shutdown
-from .job import Job, printable, to_bytes
+from .job import Job, printable
 from .middleware import Middleware, through
+from .processes import Processes, open_processes
 from .reducing import reduce_parts
 
-__all__ = ["End", "Ending", "Executor", "execute", "open_executor"]
+__all__ = ["End", "Ending", "Executor", "Places", "execute", "open_executor", "open_places"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,31 @@ class Ending:
     retry_after: float | None = None
 
 
+@attrs.frozen(eq=False)
+class Places:
+    """Where plain functions run.
+
+    Attributes:
+        threads: where they get their threads.  Those that were abandoned still count until they return, so a worker
+            never has more threads than places for them.
+        processes: where they get their processes, if any of them wants one.
+    """
+
+    threads: trio.CapacityLimiter
+    processes: Processes | None = None
+
+
+@asynccontextmanager
+async def open_places(concurrency: int, *, processes: bool) -> AsyncIterator[Places]:
+    """Have places for so many jobs, for the length of a block."""
+    threads = trio.CapacityLimiter(concurrency)
+    if not processes:
+        yield Places(threads)
+        return
+    async with open_processes(concurrency) as opened:
+        yield Places(threads, opened)
+
+
 class Executor:
     """Runs the jobs of one worker.
 
@@ -70,7 +96,7 @@ class Executor:
     def __init__(
         self,
         nursery: trio.Nursery,
-        concurrency: int,
+        places: Places,
         *,
         exceptions: bool = True,
         middleware: Sequence[Middleware] = (),
@@ -78,9 +104,7 @@ class Executor:
         self._nursery = nursery
         self._exceptions = exceptions
         self._middleware = middleware
-        # Threads that were abandoned still count until they return, so a worker never has more threads than
-        # this.
-        self._limiter = trio.CapacityLimiter(concurrency)
+        self._places = places
         self.running = 0
         self.ended = dict.fromkeys(End, 0)
 
@@ -97,9 +121,7 @@ class Executor:
 
     async def _run(self, ability: Ability, job: Job, on_end: Callable[[Job, Ending], None]) -> None:
         try:
-            ending = await execute(
-                ability, job, self._limiter, exceptions=self._exceptions, middleware=self._middleware
-            )
+            ending = await execute(ability, job, self._places, exceptions=self._exceptions, middleware=self._middleware)
         except BaseException:
             self.ended[End.LOST] += 1
             raise
@@ -112,17 +134,17 @@ class Executor:
 
 @asynccontextmanager
 async def open_executor(
-    concurrency: int, *, exceptions: bool = True, middleware: Sequence[Middleware] = ()
+    concurrency: int, *, processes: bool = False, exceptions: bool = True, middleware: Sequence[Middleware] = ()
 ) -> AsyncIterator[Executor]:
     """An executor, for the length of a block whose end waits for the jobs that still run."""
-    async with trio.open_nursery() as nursery:
-        yield Executor(nursery, concurrency, exceptions=exceptions, middleware=middleware)
+    async with open_places(concurrency, processes=processes) as places, trio.open_nursery() as nursery:
+        yield Executor(nursery, places, exceptions=exceptions, middleware=middleware)
 
 
 async def execute(
     ability: Ability,
     job: Job,
-    limiter: trio.CapacityLimiter,
+    places: Places,
     *,
     exceptions: bool = True,
     middleware: Sequence[Middleware] = (),
@@ -132,7 +154,7 @@ async def execute(
     Args:
         ability: what to run.
         job: what to run it with.
-        limiter: where plain functions get their threads.
+        places: where plain functions run.
         exceptions: whether WORK_EXCEPTION is sent ahead of WORK_FAIL.
         middleware: what the call goes through, the first one outermost.
 
@@ -146,9 +168,9 @@ async def execute(
             # The connection may have been lost before this task had its first turn.
             await trio.lowlevel.checkpoint_if_cancelled()
             if middleware:
-                result = await through(middleware, job, partial(_call, ability, job, limiter))
+                result = await through(middleware, job, partial(_call, ability, job, places))
             else:
-                result = await _call(ability, job, limiter)
+                result = await _call(ability, job, places)
             packet = _completion(job, result)
     except Exception as exc:  # noqa: BLE001 a stranger's function; logged below
         return _stopped(ability, job, exc, exceptions=exceptions)
@@ -168,37 +190,32 @@ async def execute(
     return Ending(End.DONE, (packet,))
 
 
-async def _call(ability: Ability, job: Job, limiter: trio.CapacityLimiter) -> bytes:
+async def _call(ability: Ability, job: Job, places: Places) -> bytes:
     match ability.kind:
         case Kind.ASYNC:
-            return _written(ability, await ability.bind(job)(), "returned")
+            return ability.written(await ability.bind(job)(), "returned")
+        case Kind.INLINE:
+            return ability.written(ability.bind(job)(), "returned")
         case Kind.THREAD:
             name = f"gearman function {printable(ability.name)}"
             call = partial(_call_in_thread, ability, job)
-            return await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True, thread_name=name)
+            return await trio.to_thread.run_sync(call, limiter=places.threads, abandon_on_cancel=True, thread_name=name)
+        case Kind.PROCESS:
+            assert places.processes is not None, "there are processes where there are functions for them"
+            assert ability.target is not None, "every function of this kind has one"
+            return await places.processes.run(ability.target, job.workload)
         case Kind.GENERATOR:
             if job.reducer and ability.partition is not None:
-                return await reduce_parts(ability, ability.partition, job, limiter)
+                return await reduce_parts(ability, ability.partition, job, places.threads)
             async with aclosing(ability.bind(job)()) as items:
                 async for item in items:
-                    await job.data(_written(ability, item, "yielded"))
+                    await job.data(ability.written(item, "yielded"))
             return b""
 
 
 def _call_in_thread(ability: Ability, job: Job) -> bytes:
     """Everything in the thread, since serializers can take long, too."""
-    return _written(ability, ability.bind(job)(), "returned")
-
-
-def _written(ability: Ability, value: object, verb: str) -> bytes:
-    """The bytes of a result or item; bytes as they are need no serializer."""
-    if isinstance(value, Shutdown) and verb == "returned":
-        raise value
-    if ability.signature.serializer is not BYTES:
-        return ability.signature.write_result(value, verb)
-    if value is None and verb == "returned":
-        return b""
-    return to_bytes(value, f"function {printable(ability.name)!r} {verb}")
+    return ability.written(ability.bind(job)(), "returned")
 
 
 def _completion(job: Job, result: bytes) -> bytes:
@@ -243,7 +260,7 @@ def _shut_down(ability: Ability, job: Job, order: Shutdown, *, exceptions: bool)
         if ability.kind is Kind.GENERATOR and order.result is None:
             packet = _completion(job, b"")
         else:
-            packet = _completion(job, _written(ability, order.result, "returned"))
+            packet = _completion(job, ability.written(order.result, "returned"))
     except Exception as exc:  # noqa: BLE001 a stranger's serializer
         return attrs.evolve(_raised(job, exc, exceptions=exceptions), shutdown=True)
     if job.lost:
@@ -258,15 +275,23 @@ def _raised(job: Job, exc: Exception, *, exceptions: bool) -> Ending:
         return Ending(End.LOST)
     if not exceptions:
         return Ending(End.FAILED, (_failure(job),))
-    try:
-        message = str(exc)
-    except Exception as inner:  # noqa: BLE001 a stranger's __str__
-        message = f"<its message raised {type(inner).__name__}>"
-    text = f"{type(exc).__name__}: {message}".encode("utf-8", "backslashreplace")
+    text = _text(exc).encode("utf-8", "backslashreplace")
     # gearmand ends the job at WORK_EXCEPTION and answers the WORK_FAIL with ERROR JOB_NOT_FOUND; the PROTOCOL
     # document lets WORK_FAIL end it, and clients that did not ask for exceptions wait for that one.
     packets = encode_request(PacketType.WORK_EXCEPTION, job.handle, text), _failure(job)
     return Ending(End.FAILED, packets)
+
+
+def _text(exc: Exception) -> str:
+    """What clients are told of an exception: its type and its message."""
+    if isinstance(exc, ProcessRaised):
+        # It stands for the function's own.
+        return str(exc)
+    try:
+        message = str(exc)
+    except Exception as inner:  # noqa: BLE001 a stranger's __str__
+        message = f"<its message raised {type(inner).__name__}>"
+    return f"{type(exc).__name__}: {message}"
 
 
 def _cancelled(ability: Ability, job: Job) -> Ending:

@@ -19,6 +19,10 @@ with NOOP at once if it has one (gearmand 1.1.20, GEARMAN_COMMAND_PRE_SLEEP in s
 Rule 5: where no slot is free, nobody is sent GRAB_JOB_UNIQ or PRE_SLEEP, for a worker that sleeps while it is
 busy takes the wake-ups that an idle one could serve.
 
+Rule 6: a seat may have a quota besides, which it shares with the seats of the same function at the other servers.
+What is asked there takes one of the quota and a slot.  While nothing is left of the quota, the seat stands aside, so
+that the others have the slots, and it is treated as rule 5 says; then it goes to the end of the line.
+
 Nothing here waits or knows the time; what is to be sent goes to the callable that each seat was opened with.
 """
 
@@ -30,13 +34,13 @@ from enum import Enum
 from ..errors import RemoteProtocolError
 from ..protocol import PacketType
 
-__all__ = ["Phase", "Seat", "Slots"]
+__all__ = ["Phase", "Quota", "Seat", "Slots"]
 
 
 class Phase(Enum):
     """What one server said last, as far as grabbing goes."""
 
-    #: It may have a job; unless its window is full or the worker drains, it stands in the line for a slot.
+    #: It may have a job; unless its window is full or the worker drains, it stands in the line for a slot, or aside.
     HUNGRY = "hungry"
     #: It had no job for one of several GRAB_JOB_UNIQ, of which others are unanswered.
     EMPTY = "empty"
@@ -44,6 +48,23 @@ class Phase(Enum):
     ASLEEP = "asleep"
     #: It takes no part: it does not know the worker's abilities yet, or it is to be asked nothing more.
     OUTSIDE = "outside"
+
+
+class Quota:
+    """How many jobs there may be at once of what some seats ask for.
+
+    Attributes:
+        free: how many more there may be.
+        aside: the seats that wait for one, in the order in which they came.
+    """
+
+    __slots__ = ("aside", "free")
+
+    def __init__(self, size: int) -> None:
+        #: Invariant: free + unanswered grabs of its seats + jobs that run = size.
+        self.free = size
+        # Invariant: empty while any is free.
+        self.aside: dict[Seat, None] = {}
 
 
 class Slots:
@@ -56,13 +77,13 @@ class Slots:
         #: Invariant: free + unanswered grabs of all seats + jobs that run = concurrency.
         self.free = concurrency
         self.draining = False
-        # Invariant: holds each seat that is HUNGRY and has room in its window once, in the order of their turns;
-        # empty while draining.
+        # Invariant: holds each seat that is HUNGRY and has room in its window once, in the order of their turns,
+        # but for those that stand aside; empty while draining.
         self._line: dict[Seat, None] = {}
 
-    def job_ended(self) -> None:
-        """Take back the slot of a job that was assigned, and give it to whose turn it is."""
-        self._give_back()
+    def job_ended(self, quota: Quota | None = None) -> None:
+        """Take back the slot of a job that was assigned, and its part of a quota; give it to whose turn it is."""
+        self._give_back(quota)
 
     def drain(self) -> None:
         """Ask nobody for a job any more; jobs that were asked for may still come."""
@@ -72,14 +93,24 @@ class Slots:
     def _stand_in_line(self, seat: Seat) -> None:
         seat.phase = Phase.HUNGRY
         if not self.draining:
+            if seat.quota is not None:
+                seat.quota.aside.pop(seat, None)
             self._line[seat] = None
             self._serve()
 
     def _leave_line(self, seat: Seat) -> None:
         self._line.pop(seat, None)
+        if seat.quota is not None:
+            seat.quota.aside.pop(seat, None)
 
-    def _give_back(self) -> None:
+    def _give_back(self, quota: Quota | None) -> None:
         self.free += 1
+        if quota is not None:
+            quota.free += 1
+            if quota.aside:
+                if not self.draining:
+                    self._line.update(quota.aside)
+                quota.aside.clear()
         if self._line:
             self._serve()
 
@@ -88,6 +119,11 @@ class Slots:
         while self.free and line:
             seat = next(iter(line))
             del line[seat]
+            if seat.quota is not None:
+                if not seat.quota.free:
+                    seat.quota.aside[seat] = None
+                    continue
+                seat.quota.free -= 1
             self.free -= 1
             seat.grabs += 1
             if seat.grabs < seat.window:
@@ -102,19 +138,22 @@ class Seat:
         phase: what the server said last.
         grabs: how many GRAB_JOB_UNIQ are unanswered; a slot is kept for each answer.
         window: how many may be.
+        quota: what each of them takes one of, besides a slot.
     """
 
-    __slots__ = ("_slots", "grabs", "phase", "send", "window")
+    __slots__ = ("_slots", "grabs", "phase", "quota", "send", "window")
 
-    def __init__(self, slots: Slots, send: Callable[[PacketType], None]) -> None:
+    def __init__(self, slots: Slots, send: Callable[[PacketType], None], quota: Quota | None = None) -> None:
         """Make a seat that takes no part yet.
 
         Args:
             slots: what the worker's connections share.
             send: called with GRAB_JOB_UNIQ or PRE_SLEEP when it is time to send one; it must not wait.
+            quota: limits what is asked here.
         """
         self._slots = slots
         self.send = send
+        self.quota = quota
         self.phase = Phase.OUTSIDE
         self.grabs = 0
         self.window = 1
@@ -153,7 +192,7 @@ class Seat:
             else:
                 self.phase = Phase.ASLEEP
                 self.send(PacketType.PRE_SLEEP)
-        self._slots._give_back()
+        self._slots._give_back(self.quota)
 
     def noop(self) -> None:
         """The server may have a job.
@@ -178,4 +217,4 @@ class Seat:
         self.leave()
         while self.grabs:
             self.grabs -= 1
-            self._slots._give_back()
+            self._slots._give_back(self.quota)

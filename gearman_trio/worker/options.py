@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal, get_args
 
@@ -19,8 +19,18 @@ from ..transport import Address, Connect, dialer, parse_address
 from .abilities import Abilities, Ability
 from .job import printable
 from .middleware import Middleware
+from .processes import check_extra
+from .targets import check_target
 
-__all__ = ["POLL_INTERVAL_SECONDS", "Lifespan", "OnLost", "WorkerOptions", "check_lifespan", "checked_options"]
+__all__ = [
+    "POLL_INTERVAL_SECONDS",
+    "Lifespan",
+    "OnLost",
+    "WorkerOptions",
+    "check_lifespan",
+    "check_process",
+    "checked_options",
+]
 
 #: Where a worker looks for a job server if it is told of none.
 DEFAULT_SERVER: Final = "127.0.0.1:4730"
@@ -51,6 +61,11 @@ class WorkerOptions:
     drain_seconds: float | None
     lifespan: Lifespan | None
     middleware: tuple[Middleware, ...]
+
+    @property
+    def processes(self) -> bool:
+        """Whether any function runs in a process."""
+        return any(ability.target is not None for ability in self.abilities.values())
 
 
 def checked_options(
@@ -89,6 +104,7 @@ def checked_options(
     for ability in abilities:
         if ability.lifespans and lifespan is None:
             raise ConfigError(f"{_wish(ability)}, but the worker was given no lifespan")
+        check_process(ability)
     addresses = [
         server if isinstance(server, Address) else parse_address(server) for server in servers or (DEFAULT_SERVER,)
     ]
@@ -107,13 +123,25 @@ def checked_options(
     )
 
 
-def check_lifespan(options: WorkerOptions, value: object) -> None:
+def check_process(ability: Ability) -> None:
+    """Check that a function that runs in a process can.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if ability.target is not None:
+        shown = f"function {printable(ability.name)!r}"
+        check_extra(shown)
+        check_target(ability.target, ability.function, shown)
+
+
+def check_lifespan(abilities: Iterable[Ability], value: object) -> None:
     """Check that what the lifespan gave is what each function wants.
 
     Raises:
         ConfigError: it is not.
     """
-    for ability in options.abilities.values():
+    for ability in abilities:
         if not all(isinstance(value, wanted) for wanted in ability.lifespans):
             raise ConfigError(f"{_wish(ability)}, but the worker's lifespan gave a {type(value).__name__}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 
@@ -16,7 +16,11 @@ from ..serializers import BYTES, Serializer, never_fits
 from ..signature import Injected, Partition
 from .job import Job, ThreadJob
 
-__all__ = ["Kind", "Role", "Slot", "kind_of", "result_is_none", "slots_of", "value_signature"]
+__all__ = ["Kind", "Role", "RunIn", "Slot", "kind_of", "result_is_none", "slots_of", "value_signature"]
+
+
+#: Where a function may be told to run.
+RunIn = Literal["task", "thread", "process"]
 
 
 class Kind(Enum):
@@ -25,6 +29,23 @@ class Kind(Enum):
     ASYNC = "async function"
     GENERATOR = "async generator"
     THREAD = "plain function"
+    PROCESS = "process function"
+    INLINE = "event-loop function"
+
+    @property
+    def run_in(self) -> RunIn:
+        """Where such functions run."""
+        match self:
+            case Kind.THREAD:
+                return "thread"
+            case Kind.PROCESS:
+                return "process"
+            case _:
+                return "task"
+
+
+#: How a plain function runs where it is told to.
+_PLAIN: Final[dict[RunIn, Kind]] = {"task": Kind.INLINE, "thread": Kind.THREAD, "process": Kind.PROCESS}
 
 
 class Role(Enum):
@@ -45,23 +66,36 @@ class Slot:
     wanted: type | None = None
 
 
-def kind_of(function: Callable[..., Any], shown: str) -> Kind:
-    """How a function runs; raises `ConfigError` for one that cannot."""
+def kind_of(function: Callable[..., Any], run_in: RunIn | None, shown: str) -> Kind:
+    """How a function runs.
+
+    Raises:
+        ConfigError: it cannot run, or not there.
+    """
+    if run_in not in {*_PLAIN, None}:
+        raise ConfigError(f"{shown}: run_in: expected 'task', 'thread' or 'process', got {run_in!r}")
     if isinstance(function, Partition):
-        if kind_of(function.split, shown) is not Kind.GENERATOR:
+        if kind_of(function.split, None, shown) is not Kind.GENERATOR:
             raise ConfigError(
                 f"{shown}: a partition gives one part after the other; write it as `async def` with `yield`"
             )
         return Kind.GENERATOR
     # An object with an async __call__ is as good as an async function, but inspect does not see through it.
     call = function if inspect.isroutine(function) or isinstance(function, partial) else type(function).__call__
-    if inspect.isasyncgenfunction(call):
-        return Kind.GENERATOR
-    if inspect.iscoroutinefunction(call):
-        return Kind.ASYNC
     if inspect.isgeneratorfunction(call):
         raise ConfigError(f"{shown}: a plain generator cannot run as a job; write it as `async def` with `yield`")
-    return Kind.THREAD
+    if inspect.isasyncgenfunction(call):
+        kind = Kind.GENERATOR
+    elif inspect.iscoroutinefunction(call):
+        kind = Kind.ASYNC
+    else:
+        return _PLAIN[run_in or "thread"]
+    if run_in not in {"task", None}:
+        raise ConfigError(
+            f"{shown}: an {kind.value} runs as a task of the worker's event loop, not in a {run_in}; "
+            "leave run_in out, or write a plain function"
+        )
+    return kind
 
 
 def slots_of(function: Callable[..., Any], kind: Kind, serializer: Serializer, shown: str) -> list[Slot]:
@@ -83,8 +117,7 @@ def slots_of(function: Callable[..., Any], kind: Kind, serializer: Serializer, s
             too_many = not serializer.structured and (too_many or parameter.kind is parameter.KEYWORD_ONLY)
         if too_many:
             raise ConfigError(
-                f"{shown}: nothing to pass as parameter {parameter.name!r}; "
-                f"{_takes(serializer)}, and one job, annotated {_job_class(kind).__name__}"
+                f"{shown}: nothing to pass as parameter {parameter.name!r}; {_takes(serializer)}{_and_job(kind)}"
             )
         slots.append(Slot(parameter, role, annotation if isinstance(annotation, type) else None))
     return slots
@@ -118,8 +151,23 @@ def _role_of(parameter: inspect.Parameter, annotation: object, kind: Kind, seria
     where = f"{shown}: parameter {parameter.name!r}"
     if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
         raise ConfigError(f"{where}: variable arguments cannot be filled; name the parameters")
+    role = _injected_role(parameter, annotation, kind, where)
+    if role is not None and kind is Kind.PROCESS:
+        what = "the job" if role is Role.JOB else "what the worker's lifespan gives"
+        raise ConfigError(f"{where} takes {what}, which cannot go into a process; run_in='thread' has it")
+    if role is not None:
+        return role
+    if never_fits(serializer, annotation):
+        raise ConfigError(f"{where} is annotated {parameter.annotation!r}, {_unfit(serializer)}")
+    return Role.VALUE
+
+
+def _injected_role(parameter: inspect.Parameter, annotation: object, kind: Kind, where: str) -> Role | None:
+    """What of the worker's own a parameter takes, if anything."""
     wanted, other = (ThreadJob, Job) if kind is Kind.THREAD else (Job, ThreadJob)
     if _means(annotation, other):
+        if kind is Kind.PROCESS:
+            return Role.JOB
         raise ConfigError(f"{where} is annotated {other.__name__}; {kind.value}s take a {wanted.__name__}")
     if _means(annotation, wanted):
         return Role.JOB
@@ -127,9 +175,7 @@ def _role_of(parameter: inspect.Parameter, annotation: object, kind: Kind, seria
         return Role.LIFESPAN
     if annotation is parameter.empty and parameter.name == "job":
         return Role.JOB
-    if never_fits(serializer, annotation):
-        raise ConfigError(f"{where} is annotated {parameter.annotation!r}, {_unfit(serializer)}")
-    return Role.VALUE
+    return None
 
 
 def _takes(serializer: Serializer) -> str:
@@ -143,8 +189,10 @@ def _unfit(serializer: Serializer) -> str:
     return f"which {serializer!r} does not carry{hint}"
 
 
-def _job_class(kind: Kind) -> type[Job | ThreadJob]:
-    return ThreadJob if kind is Kind.THREAD else Job
+def _and_job(kind: Kind) -> str:
+    if kind is Kind.PROCESS:
+        return ""
+    return f", and one job, annotated {ThreadJob.__name__ if kind is Kind.THREAD else Job.__name__}"
 
 
 def _means(annotation: object, wanted: type) -> bool:

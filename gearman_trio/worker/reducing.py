@@ -58,7 +58,7 @@ async def reduce_parts(
         client.map(job.reducer, workloads, concurrency=partition.concurrency, ordered=True) as results,
     ):
         reduced = [signature.read_result(result) async for result in results]
-    if kind_of(partition.aggregate, f"the aggregator of function {printable(ability.name)!r}") is Kind.ASYNC:
+    if kind_of(partition.aggregate, None, f"the aggregator of function {printable(ability.name)!r}") is Kind.ASYNC:
         value = await partition.aggregate(reduced)
     else:
         value = await trio.to_thread.run_sync(partition.aggregate, reduced, limiter=limiter, abandon_on_cancel=True)

@@ -16,7 +16,8 @@ from .abilities import Abilities
 from .connection import Crew
 from .execution import End, Executor, open_executor
 from .grabbing import Slots
-from .link import ServerLink
+from .groups import groups_of
+from .link import ServerLink, Standing
 from .middleware import Middleware
 from .options import POLL_INTERVAL_SECONDS, Lifespan, OnLost, WorkerOptions, check_lifespan, checked_options
 from .reducing import open_own_client
@@ -74,7 +75,6 @@ class Worker:
         self._executor = executor
         self._end = end
         crew = Crew(
-            abilities=options.abilities,
             client_id=options.client_id,
             poll_interval=options.poll_interval,
             executor=executor,
@@ -84,9 +84,9 @@ class Worker:
             cancel_lost=options.on_lost == "cancel",
             client=client,
         )
-        self._links = [
-            ServerLink(crew, address, options.connect, on_change=self._link_changed) for address in options.servers
-        ]
+        groups = groups_of(options.abilities, options.concurrency)
+        self._servers = [Standing(address, on_change=self._server_changed) for address in options.servers]
+        self._links = [ServerLink(crew, group, server, options.connect) for server in self._servers for group in groups]
         self._is_ready = trio.Event()
 
     @property
@@ -124,7 +124,7 @@ class Worker:
             failed=ended[End.FAILED],
             lost=ended[End.LOST],
             retried=ended[End.RETRIED],
-            connected=tuple(link.address for link in self._links if link.connected),
+            connected=tuple(server.address for server in self._servers if server.connected),
         )
 
     def _begin_drain(self) -> None:
@@ -136,8 +136,8 @@ class Worker:
         for link in self._links:
             link.drain()
 
-    def _link_changed(self) -> None:
-        if any(link.connected for link in self._links):
+    def _server_changed(self) -> None:
+        if any(server.connected for server in self._servers):
             self._is_ready.set()
         elif self.ready:
             self._is_ready = trio.Event()
@@ -290,7 +290,7 @@ async def _run(options: WorkerOptions, task_status: trio.TaskStatus[Worker] = tr
     ended = trio.Event()
     try:
         async with nullcontext() if options.lifespan is None else options.lifespan() as lifespan:
-            check_lifespan(options, lifespan)
+            check_lifespan(options.abilities.values(), lifespan)
             with trio.CancelScope() as scope:
                 await _work(options, lifespan, _End(scope, ended), task_status)
             if scope.cancelled_caught:
@@ -302,7 +302,12 @@ async def _run(options: WorkerOptions, task_status: trio.TaskStatus[Worker] = tr
 async def _work(options: WorkerOptions, lifespan: object, end: _End, task_status: trio.TaskStatus[Worker]) -> None:
     async with (
         open_own_client(options) as client,
-        open_executor(options.concurrency, exceptions=options.exceptions, middleware=options.middleware) as executor,
+        open_executor(
+            options.concurrency,
+            processes=options.processes,
+            exceptions=options.exceptions,
+            middleware=options.middleware,
+        ) as executor,
     ):
         worker = Worker(options, executor, lifespan, end, client)
         async with trio.open_nursery() as nursery:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from gearman_trio import JSON, TEXT, Abilities, Job, JobFailed, JobRaised, JobStatus, SerializationError
+from gearman_trio import (
+    JSON,
+    TEXT,
+    Abilities,
+    ConfigError,
+    Injected,
+    Job,
+    JobFailed,
+    JobRaised,
+    JobStatus,
+    SerializationError,
+)
 from gearman_trio.testing import CallReport, call
+from gearman_trio.worker import CallNext
+
+from ..worker import in_processes
 
 
 async def test_call_by_name_takes_and_gives_bytes(abilities: Abilities) -> None:
@@ -84,6 +100,96 @@ async def test_calling_twice_leaves_no_trace() -> None:
     for _ in range(2):
         assert b"x" == (await call(f, b"x")).result
     assert 1 == len(abilities)
+
+
+# ---- what a worker would have besides ------------------------------------------------------------------------------
+
+
+class Prices(Injected):
+    def __init__(self, tea: int) -> None:
+        self.tea = tea
+
+
+async def test_lifespan_and_middleware_are_those_of_the_options() -> None:
+    abilities = Abilities(serializer=JSON)
+    seen = []
+
+    @abilities.function
+    async def price(prices: Prices, cups: int) -> int:
+        return prices.tea * cups
+
+    async def watch(job: Job, call_next: CallNext) -> bytes:
+        seen.append(job.lifespan.tea)
+        return await call_next()
+
+    caller = call.with_options(lifespan=Prices(3), middleware=[watch])
+
+    assert 6 == (await caller(price, 2)).result
+    assert 9 == (await caller(abilities, price, 3)).result
+    assert b"12" == (await caller(abilities, "price", b"4")).result
+    assert [3, 3, 3] == seen
+
+
+async def test_missing_lifespan_is_named() -> None:
+    abilities = Abilities(serializer=JSON)
+
+    @abilities.function
+    async def price(prices: Prices, cups: int) -> int:
+        return prices.tea * cups
+
+    with pytest.raises(ConfigError, match="'price' takes a Prices, but the worker's lifespan gave a NoneType"):
+        await call(price, 1)
+
+
+async def test_function_runs_where_it_was_decorated_to_run() -> None:
+    abilities = Abilities()
+
+    def here() -> bytes:
+        return threading.current_thread().name.encode()
+
+    threaded = abilities.function(name="thread")(here)
+    inline = abilities.function(name="task", run_in="task")(lambda: here())  # noqa: PLW0108 a function of its own
+
+    assert b"gearman function thread" == (await call(threaded)).result
+    assert b"MainThread" == (await call(inline)).result
+    assert b"MainThread" == (await call(abilities, "task")).result
+    assert b"gearman function task" == (await call.with_options(run_in="thread")(inline)).result
+    assert b"gearman function task" == (await call.with_options(run_in="thread")(abilities, "task")).result
+
+
+@pytest.mark.slow
+async def test_process_is_one_or_made_a_thread(autojump_clock: MockClock) -> None:
+    here = b"%d" % os.getpid()
+
+    assert here != (await call(in_processes.pid)).result
+    assert here != (await call(in_processes.abilities, "pid")).result
+    assert here == (await call.with_options(run_in="thread")(in_processes.pid)).result
+    assert 0.0 == trio.current_time()
+
+
+async def test_place_that_does_not_suit_a_function_is_refused(abilities: Abilities) -> None:
+    with pytest.raises(ConfigError, match="'reverse': an async function runs as a task"):
+        await call.with_options(run_in="thread")(abilities, "reverse", b"abc")
+    with pytest.raises(ConfigError, match=r"'in_thread'.*cannot go into a process"):
+        await call.with_options(run_in="process")(abilities, "in_thread", b"abc")
+
+
+_release = threading.Event()
+
+
+def held() -> None:
+    _release.wait(10)
+
+
+async def test_timeout_holds_elsewhere_too(caplog: pytest.LogCaptureFixture) -> None:
+    abilities = Abilities()
+    abilities.function(timeout=0.1, run_in="process")(held)
+
+    with pytest.raises(JobFailed):
+        await call.with_options(run_in="thread")(abilities, held)
+
+    assert "timeout of 0.1 s" in caplog.text
+    _release.set()
 
 
 # ---- failures ----------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gearman_trio import Abilities, JobLost, ServerOptions, Worker
-from gearman_trio.testing import Gearman, open_gearman
+from gearman_trio import JSON, Abilities, Injected, JobLost, ServerOptions, Worker
+from gearman_trio.testing import Gearman, call, open_gearman
 
 abilities = Abilities()
 
@@ -29,6 +29,25 @@ class TestOptions:
             await lose_twice(gearman, worker)
 
             assert gearman.server.statistics().counters.failed == 1
+
+
+class Prices(Injected):
+    def __init__(self, table: dict[str, int]) -> None:
+        self.table = table
+
+
+shop = Abilities(serializer=JSON)
+
+
+@shop.function
+def price_of(prices: Prices, name: str) -> int:
+    return prices.table[name]
+
+
+async def test_price() -> None:
+    report = await call.with_options(lifespan=Prices({"tea": 3}), run_in="task")(price_of, "tea")
+
+    assert report.result == 3
 
 
 async def lose_twice(gearman: Gearman, worker: Worker) -> None:

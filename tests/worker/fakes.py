@@ -18,11 +18,19 @@ from gearman_trio.worker import Abilities, Worker, run_worker
 #: A packet as tests write it: its type and its fields.
 Packet = tuple[Any, ...]
 
+#: What a worker asks a server that is quiet.
+PROBE: Packet = (PacketType.ECHO_REQ, b"gearman_trio: still there?")
+
 
 class Peer:
-    """The server's end of one connection."""
+    """The server's end of one connection.
+
+    Whoever reads from it answers the worker's probes in passing, unless `answers_probes` is turned off.
+    """
 
     def __init__(self) -> None:
+        self.answers_probes = True
+        self.probes = 0
         self.worker_end, self.stream = memory_stream_pair()
         self.sends = 0
         # The hook that is there already moves the bytes to the other end.
@@ -44,7 +52,13 @@ class Peer:
                 if not data:
                     raise EOFError
                 for kind, body in self._decoder.feed(bytes(data)):
-                    self._packets.append((PacketType(kind), *split_arguments(kind, body)))
+                    packet: Packet = (PacketType(kind), *split_arguments(kind, body))
+                    if packet != PROBE:
+                        self._packets.append(packet)
+                        continue
+                    self.probes += 1
+                    if self.answers_probes:
+                        await self.send(PacketType.ECHO_RES, packet[1])
         return self._packets.popleft()
 
     async def receive_many(self, count: int) -> list[Packet]:

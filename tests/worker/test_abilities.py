@@ -107,6 +107,51 @@ def test_kind_is_seen(function: Callable[..., Any], kind: Kind) -> None:
     assert [kind] == [ability.kind for ability in abilities]
 
 
+@pytest.mark.parametrize(
+    ("function", "run_in", "kind"),
+    [
+        (reverse, "task", Kind.ASYNC),
+        (generator, "task", Kind.GENERATOR),
+        (plain, "task", Kind.INLINE),
+        (plain, "thread", Kind.THREAD),
+        (plain, "process", Kind.PROCESS),
+    ],
+)
+def test_place_can_be_chosen(function: Callable[..., Any], run_in: Any, kind: Kind) -> None:
+    abilities = Abilities()
+    abilities.function(run_in=run_in)(function)
+
+    assert [kind] == [ability.kind for ability in abilities]
+
+
+@pytest.mark.parametrize(
+    ("function", "run_in", "words"),
+    [
+        (reverse, "thread", "'reverse': an async function runs as a task of the worker's event loop, not in a thread"),
+        (generator, "process", "'generator': an async generator runs as a task .*, not in a process"),
+        (plain, "fork", "'plain': run_in: expected 'task', 'thread' or 'process', got 'fork'"),
+    ],
+)
+def test_place_where_a_function_cannot_run_is_refused(function: Callable[..., Any], run_in: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Abilities().function(run_in=run_in)(function)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_max_running_must_be_a_number_from_one_on(number: int) -> None:
+    with pytest.raises(ConfigError, match="'reverse': max_running must be a number from 1 on or None, got"):
+        Abilities().function(max_running=number)(reverse)
+
+
+def test_options_go_with_a_function_that_is_included() -> None:
+    inner, outer = Abilities(), Abilities()
+    inner.function(timeout=3, max_running=2, run_in="process")(plain)
+    outer.include(inner, prefix="p.")
+
+    (ability,) = outer
+    assert (b"p.plain", 3, 2, Kind.PROCESS) == (ability.name, ability.timeout, ability.max_running, ability.kind)
+
+
 async def no_parameters() -> None: ...
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from gearman_trio.protocol import PacketType
+from gearman_trio.protocol import PacketType, encode_response
 from gearman_trio.worker import Abilities, Job
 
 from .fakes import ready_worker, running_worker
@@ -206,7 +206,7 @@ async def test_same_job_given_again_while_the_old_run_ends_runs_twice() -> None:
 @pytest.mark.parametrize(
     ("packet", "words"),
     [
-        ((P.JOB_ASSIGN_UNIQ, b"H:1", b"unknown", b"", b""), "never said it can do"),
+        ((P.JOB_ASSIGN_UNIQ, b"H:1", b"unknown", b"", b""), "never said to be done here"),
         ((P.JOB_CREATED, b"H:1"), "JOB_CREATED was sent to a worker"),
         ((P.OPTION_RES, b"exceptions"), "OPTION_RES was sent to a worker"),
         ((P.ECHO_RES, b"what"), "ECHO_RES without ECHO_REQ"),
@@ -274,7 +274,7 @@ async def test_slow_clean_up_of_a_lost_job_does_not_hold_up_the_reconnect(autoju
     @abilities.function
     async def f() -> None:
         with trio.CancelScope(shield=True):
-            await trio.sleep(100)
+            await trio.sleep(20)
 
     async with ready_worker(abilities) as (worker, peer, servers):
         await peer.assign(1, b"f")
@@ -286,7 +286,7 @@ async def test_slow_clean_up_of_a_lost_job_does_not_hold_up_the_reconnect(autoju
         assert await again.silent()
         assert 1 == worker.statistics().running
 
-        await trio.sleep(100)
+        await trio.sleep(20)
 
         assert (P.GRAB_JOB_UNIQ,) == await again.receive()
         assert await again.silent()
@@ -303,3 +303,69 @@ async def test_job_assigned_in_the_last_breath_of_a_connection_gives_its_slot_ba
         await (await servers.accept()).registered()
 
         assert (0, 1) == (worker.statistics().running, worker.statistics().lost)
+
+
+# ---- servers that die without a word ---------------------------------------------------------------------------
+
+
+async def test_server_that_leaves_a_grab_unanswered_gives_its_slot_to_the_others(
+    autojump_clock: Clock, caplog: Log
+) -> None:
+    """Its machine has lost power, or a proxy in between holds the connection."""
+    async with running_worker(make_abilities(), "a", "b") as servers:
+        dead, living = await servers.accept(), await servers.accept()
+        await dead.registered()
+        asked = trio.current_time()
+        await living.greeting()
+
+        for _ in range(5):
+            assert await living.silent(6)
+        while await living.silent(6):
+            assert trio.current_time() - asked <= 46
+
+        assert (P.GRAB_JOB_UNIQ,) == await living.receive()
+    assert "lost: the job server did not answer within 30 s" in caplog.text
+
+
+async def test_server_that_died_while_its_job_runs_is_found_by_an_echo(autojump_clock: Clock, caplog: Log) -> None:
+    async with ready_worker(make_abilities()) as (worker, peer, servers):
+        await peer.assign(1, b"until_told")
+        began = trio.current_time()
+        again = await servers.accept()
+        await again.greeting()
+
+        assert 60 <= trio.current_time() - began <= 92
+        assert 1 == worker.statistics().lost
+    assert "did not answer within 30 s; running jobs cancelled: 1" in caplog.text
+
+
+async def test_server_that_answers_is_kept_however_quiet_it_is(autojump_clock: Clock, caplog: Log) -> None:
+    async with ready_worker(make_abilities()) as (worker, peer, servers):
+        await peer.assign(1, b"until_told")
+        for _ in range(200):
+            assert await peer.silent()
+
+        assert 15 <= peer.probes <= 1000 / 30
+        assert 1 == worker.statistics().running
+        assert 1 == len(servers.attempts)
+    assert [] == caplog.messages
+
+
+async def test_large_packet_that_takes_its_time_is_no_silence(autojump_clock: Clock, caplog: Log) -> None:
+    async with ready_worker(make_abilities()) as (_, peer, servers):
+        packet = encode_response(P.JOB_ASSIGN_UNIQ, b"H:1", b"echo", b"", b"x" * 20)
+        for index in range(len(packet)):
+            await trio.sleep(10)
+            await peer.stream.send_all(packet[index : index + 1])
+
+        assert (P.WORK_COMPLETE, b"H:1", b"x" * 20) == await peer.receive()
+        assert 1 == len(servers.attempts)
+    assert [] == caplog.messages
+
+
+async def test_answer_to_a_probe_that_nobody_sent_is_an_error(autojump_clock: Clock, caplog: Log) -> None:
+    async with ready_worker(make_abilities()) as (_, peer, servers):
+        await peer.send(P.ECHO_RES, b"gearman_trio: still there?")
+        await (await servers.accept()).registered()
+
+    assert "ECHO_RES without ECHO_REQ" in caplog.text

@@ -14,8 +14,8 @@ import trio.testing
 from gearman_trio.protocol import Decoder, PacketType, split_arguments
 from gearman_trio.transport import PacketLink
 from gearman_trio.worker import Abilities, Job, ThreadJob
-from gearman_trio.worker.abilities import Ability
-from gearman_trio.worker.execution import End, Ending, Executor, execute, open_executor
+from gearman_trio.worker.abilities import Ability, RunIn
+from gearman_trio.worker.execution import End, Ending, Executor, Places, execute, open_executor
 
 from .fakes import Peer
 
@@ -23,9 +23,9 @@ Clock = trio.testing.MockClock
 Log = pytest.LogCaptureFixture
 
 
-def ability_of(function: Any, timeout: float | None = None) -> Ability:
+def ability_of(function: Any, timeout: float | None = None, run_in: RunIn | None = None) -> Ability:
     abilities = Abilities()
-    abilities.function(name="f", timeout=timeout)(function)
+    abilities.function(name="f", timeout=timeout, run_in=run_in)(function)
     (ability,) = abilities
     return ability
 
@@ -35,7 +35,7 @@ def make_job(workload: bytes = b"secret") -> Job:
 
 
 async def end_of(function: Any, job: Job | None = None, **options: Any) -> Ending:
-    return await execute(ability_of(function, **options), job or make_job(), trio.CapacityLimiter(1))
+    return await execute(ability_of(function, **options), job or make_job(), Places(trio.CapacityLimiter(1)))
 
 
 def packets_of(ending: Ending) -> list[tuple[Any, ...]]:
@@ -71,6 +71,17 @@ async def test_plain_function_runs_in_a_thread() -> None:
     assert [(PacketType.WORK_COMPLETE, b"H:1", b"gearman function f")] == packets_of(ending)
 
 
+async def test_plain_function_that_runs_as_a_task_is_called_on_the_event_loop() -> None:
+    def function(workload: bytes, job: Job) -> bytes:
+        return b"%s %d" % (job.unique, threading.current_thread() is threading.main_thread())
+
+    job = make_job()
+    job.unique = b"u1"
+    ending = await end_of(function, job=job, run_in="task")
+
+    assert [(PacketType.WORK_COMPLETE, b"H:1", b"u1 1")] == packets_of(ending)
+
+
 async def test_exception_is_logged_with_traceback_and_sent(caplog: Log) -> None:
     async def function(workload: bytes) -> bytes:
         raise ValueError("wrong ünit")
@@ -90,7 +101,7 @@ async def test_exception_is_a_plain_failure_where_exceptions_are_off(caplog: Log
     async def function() -> None:
         raise ValueError("only in the log")
 
-    ending = await execute(ability_of(function), make_job(), trio.CapacityLimiter(1), exceptions=False)
+    ending = await execute(ability_of(function), make_job(), Places(trio.CapacityLimiter(1)), exceptions=False)
 
     assert (End.FAILED, [FAIL]) == (ending.end, packets_of(ending))
     assert "only in the log" in caplog.text
@@ -272,8 +283,8 @@ async def test_thread_that_is_left_behind_keeps_its_place_among_the_threads(auto
     def stuck() -> None:
         release.wait(10)
 
-    await execute(ability_of(stuck, timeout=2), make_job(), limiter)
-    waiting = await execute(ability_of(stuck, timeout=2), make_job(), limiter)
+    await execute(ability_of(stuck, timeout=2), make_job(), Places(limiter))
+    waiting = await execute(ability_of(stuck, timeout=2), make_job(), Places(limiter))
 
     assert End.FAILED is waiting.end
     assert 1 == limiter.borrowed_tokens
@@ -393,7 +404,7 @@ async def test_thread_job_that_waits_for_its_turn_is_cancelled() -> None:
     limiter = trio.CapacityLimiter(1)
     async with trio.open_nursery() as nursery:
         await limiter.acquire_on_behalf_of("another")
-        nursery.start_soon(execute, ability_of(function), job, limiter)
+        nursery.start_soon(execute, ability_of(function), job, Places(limiter))
         await trio.testing.wait_all_tasks_blocked()
         job.scope.cancel()
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from gearman_trio.errors import RemoteProtocolError
 from gearman_trio.protocol import PacketType
-from gearman_trio.worker.grabbing import Phase, Seat, Slots
+from gearman_trio.worker.grabbing import Phase, Quota, Seat, Slots
 
 GRAB = PacketType.GRAB_JOB_UNIQ
 SLEEP = PacketType.PRE_SLEEP
 
 
-def opened(slots: Slots) -> tuple[Seat, list[PacketType]]:
+def opened(slots: Slots, quota: Quota | None = None) -> tuple[Seat, list[PacketType]]:
     sent: list[PacketType] = []
-    seat = Seat(slots, sent.append)
+    seat = Seat(slots, sent.append, quota)
     seat.open()
     return seat, sent
 
@@ -337,6 +337,151 @@ def test_draining_worker_is_not_sent_to_sleep() -> None:
 
     assert [GRAB] == sent
     assert (1, Phase.HUNGRY) == (slots.free, seat.phase)
+
+
+# ---- quotas ------------------------------------------------------------------------------------------------------
+
+
+def test_no_more_is_asked_for_than_the_quota_has() -> None:
+    slots, quota = Slots(9), Quota(2)
+    seat, sent = opened(slots, quota)
+    seat.assigned()
+    seat.assigned()
+
+    assert ([GRAB] * 2, 0, 7) == (sent, quota.free, slots.free)
+
+    slots.job_ended(quota)
+
+    assert ([GRAB] * 3, 0, 7) == (sent, quota.free, slots.free)
+
+
+def test_seat_without_quota_left_stands_aside_for_the_others() -> None:
+    slots, quota = Slots(2), Quota(1)
+    limited, limited_sent = opened(slots, quota)
+    limited.assigned()
+    other, other_sent = opened(slots)
+    other.assigned()
+
+    slots.job_ended()
+
+    assert ([GRAB], [GRAB] * 2) == (limited_sent, other_sent)
+
+
+def test_seat_that_stood_aside_has_its_turn_when_its_job_ends() -> None:
+    slots, quota = Slots(1), Quota(1)
+    limited, limited_sent = opened(slots, quota)
+    other, other_sent = opened(slots)
+    limited.assigned()
+    slots.job_ended(quota)
+    assert ([GRAB], [GRAB]) == (limited_sent, other_sent)
+
+    other.assigned()
+    slots.job_ended()
+
+    assert ([GRAB] * 2, [GRAB]) == (limited_sent, other_sent)
+
+
+def test_servers_share_a_quota_in_turn() -> None:
+    slots, quota = Slots(9), Quota(1)
+    first, second = opened(slots, quota)[0], opened(slots, quota)[0]
+    turns = []
+
+    for _ in range(4):
+        (asked,) = [seat for seat in (first, second) if seat.grabs]
+        turns.append(asked)
+        asked.assigned()
+        slots.job_ended(quota)
+
+    assert [first, second] * 2 == turns
+
+
+def test_no_job_gives_its_part_of_the_quota_to_the_next_server() -> None:
+    slots, quota = Slots(9), Quota(1)
+    first, first_sent = opened(slots, quota)
+    _, second_sent = opened(slots, quota)
+
+    first.no_job()
+
+    assert ([GRAB, SLEEP], [GRAB]) == (first_sent, second_sent)
+
+
+def test_seat_whose_jobs_run_is_not_sent_to_sleep_and_heeds_no_noop() -> None:
+    """Asleep it would take wake-ups that another worker could serve."""
+    slots, quota = Slots(9), Quota(1)
+    seat, sent = opened(slots, quota)
+    seat.assigned()
+
+    seat.noop()
+    seat.poll()
+
+    assert ([GRAB], Phase.HUNGRY) == (sent, seat.phase)
+
+
+@pytest.mark.parametrize("end", [Seat.close, Seat.leave])
+def test_seat_that_stands_aside_can_leave(end: Callable[[Seat], None]) -> None:
+    slots, quota = Slots(9), Quota(1)
+    seat, sent = opened(slots, quota)
+    seat.assigned()
+
+    end(seat)
+    slots.job_ended(quota)
+
+    assert ([GRAB], 9, 1) == (sent, slots.free, quota.free)
+
+
+def test_draining_leaves_those_aside_where_they_are() -> None:
+    slots, quota = Slots(9), Quota(1)
+    seat, sent = opened(slots, quota)
+    seat.assigned()
+
+    slots.drain()
+    slots.job_ended(quota)
+
+    assert ([GRAB], 9, 1) == (sent, slots.free, quota.free)
+
+
+@given(
+    concurrency=st.integers(1, 4),
+    sizes=st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=2),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["no_job", "assigned", "noop", "poll", "end", "leave", "drain"]), st.integers(0, 3))
+    ),
+)
+def test_quotas_add_up_whatever_happens(
+    concurrency: int, sizes: list[int | None], steps: list[tuple[str, int]]
+) -> None:
+    slots = Slots(concurrency)
+    quotas = [None if size is None else Quota(size) for size in sizes]
+    # Two servers for each function.
+    seats = [Seat(slots, lambda kind: None, quota) for quota in quotas * 2]
+    running = [0] * len(seats)
+    for seat in seats:
+        seat.open()
+    for step, number in steps:
+        index = number % len(seats)
+        seat = seats[index]
+        if step == "end":
+            if running[index]:
+                running[index] -= 1
+                slots.job_ended(seat.quota)
+        elif step == "drain":
+            slots.drain()
+        elif step in {"noop", "poll", "leave"}:
+            getattr(seat, step)()
+        elif seat.grabs:
+            running[index] += step == "assigned"
+            getattr(seat, step)()
+
+        assert concurrency == slots.free + sum(each.grabs for each in seats) + sum(running)
+        for quota, size in zip(quotas, sizes, strict=True):
+            if quota is not None:
+                used = sum(each.grabs + jobs for each, jobs in zip(seats, running, strict=True) if each.quota is quota)
+                assert size == quota.free + used
+                assert quota.free == 0 or not quota.aside or slots.draining
+        # Nobody who could be asked waits.
+        for each in seats:
+            could = slots.free and (each.quota is None or each.quota.free) and not slots.draining
+            assert not could or each.phase is not Phase.HUNGRY or each.grabs == each.window
 
 
 @given(

@@ -17,7 +17,7 @@ from gearman_trio.serializers import BYTES, JSON, TEXT, Serializer
 from gearman_trio.transport import PacketLink
 from gearman_trio.worker import Abilities, Job, ThreadJob
 from gearman_trio.worker.abilities import Ability
-from gearman_trio.worker.execution import End, Ending, execute
+from gearman_trio.worker.execution import End, Ending, Places, execute
 
 from .fakes import Peer
 
@@ -33,7 +33,7 @@ def ability_of(function: Callable[..., Any], serializer: Serializer) -> Ability:
 
 async def end_of(function: Callable[..., Any], workload: bytes, serializer: Serializer = JSON) -> Ending:
     job = Job(handle=b"H:1", function=b"f", workload=workload, link=PacketLink(Peer().worker_end))  # type: ignore[arg-type]  # new types
-    return await execute(ability_of(function, serializer), job, trio.CapacityLimiter(1))
+    return await execute(ability_of(function, serializer), job, Places(trio.CapacityLimiter(1)))
 
 
 async def packets_of(function: Callable[..., Any], workload: bytes, serializer: Serializer = JSON) -> list[Any]:
@@ -131,7 +131,7 @@ async def test_items_are_written_one_by_one() -> None:
 
     link: Any = Recorder()
     job = Job(handle=b"H:1", function=b"f", workload=b"2", link=link)  # type: ignore[arg-type]  # new types
-    ending = await execute(ability_of(squares, JSON), job, trio.CapacityLimiter(1))
+    ending = await execute(ability_of(squares, JSON), job, Places(trio.CapacityLimiter(1)))
 
     sent = [split_arguments(kind, body) for kind, body in Decoder().feed(b"".join([*link.sent, *ending.packets]))]
     assert [[b"H:1", b'{"square":0}'], [b"H:1", b'{"square":1}'], [b"H:1", b""]] == sent
@@ -181,7 +181,7 @@ async def test_unreadable_workload_fails_the_job_and_says_so(
     (ability,) = abilities
     job = Job(handle=b"H:1", function=b"f", workload=workload, link=PacketLink(Peer().worker_end))  # type: ignore[arg-type]  # new types
 
-    ending = await execute(ability, job, trio.CapacityLimiter(1))
+    ending = await execute(ability, job, Places(trio.CapacityLimiter(1)))
 
     assert End.FAILED is ending.end
     raised, fail = Decoder().feed(b"".join(ending.packets))
