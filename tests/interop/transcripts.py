@@ -1,8 +1,8 @@
 """Scripted conversations with a job server over raw sockets, and what it answered.
 
 A step is ``(peer, packet name, *fields)`` or ``(peer, bytes, *further pieces)``; a peer's first step connects it.
-``(peer, CLOSE)`` closes it and waits until the server has noticed, ``(peer, PAUSE, seconds)`` waits.  ``{1}`` in a field stands for the first handle that the
-server gave, ``{2}`` for the second.
+``(peer, CLOSE)`` closes it and waits until the server has noticed, ``(peer, PAUSE, seconds)`` waits.  ``{1}`` in a
+field stands for the first handle that the server gave, ``{2}`` for the second.
 
 After each step every peer sends an ECHO_REQ, the one that acted first: what comes before its ECHO_RES is the answer to
 the step, and nothing is still on its way.
@@ -149,7 +149,7 @@ async def _close(peer: _Peer, port: int) -> None:
         before = await _connections(watcher)
         peer.over = True
         await peer.stream.aclose()
-        while await _connections(watcher) >= before:
+        while await _connections(watcher) >= before:  # noqa: ASYNC110 - no server tells when it has noticed
             await trio.sleep(0.01)
 
 
