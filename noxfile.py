@@ -82,6 +82,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure: `nox -s bench -- libraries`, `loads`, `flight` or `instructions`; each takes --help."""
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Show what the next release notes would say."""
     session.install("towncrier>=24.8")

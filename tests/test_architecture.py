@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted(ROOT.glob("gearman_trio/**/*.py"))
-EVERYTHING = sorted([*PACKAGE, *ROOT.glob("tests/**/*.py"), *ROOT.glob("examples/**/*.py")])
+BENCHMARKS = sorted(ROOT.glob("benchmarks/**/*.py"))
+EVERYTHING = sorted([*PACKAGE, *BENCHMARKS, *ROOT.glob("tests/**/*.py"), *ROOT.glob("examples/**/*.py")])
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -161,7 +162,7 @@ def test_the_package_is_found() -> None:
     assert {"gearman_trio/__init__.py", "gearman_trio/protocol/table.py"} <= found
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=relative)
+@pytest.mark.parametrize("path", [*PACKAGE, *BENCHMARKS], ids=relative)
 def test_module_is_short(path: Path) -> None:
     limit = MAX_LONGER_MODULE_LINES if relative(path) in LONGER_MODULES else MAX_MODULE_LINES
 
@@ -178,7 +179,7 @@ def test_no_module_is_excused_without_need() -> None:
     assert [] == short
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=relative)
+@pytest.mark.parametrize("path", [*PACKAGE, *BENCHMARKS], ids=relative)
 def test_functions_are_short_flat_and_take_little(path: Path) -> None:
     assert [] == function_findings(parse(path))
 

@@ -305,6 +305,11 @@ class Caller:
         connection = await self._writable(unique)
         connection.request(packet, request)
 
+    def _connection_now(self, unique: bytes) -> Connection | None:
+        """A connection on which a job can be submitted without waiting; ``None`` where there is none."""
+        connection = self._connector.connection if self._router is None else self._router.connection_now(unique)
+        return connection if connection is not None and connection.link.writable else None
+
     async def _writable(self, unique: bytes | None) -> Connection:
         """Wait for a usable connection that is not too far behind."""
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar, overload
 from ..signature import Injected
 from .caller import Caller
 from .chunking import DEFAULT_CHUNK_BYTES, ChunkSource, open_chunks
-from .mapping import OnError, open_mapping
+from .mapped import MappedFunction, MappedJob
+from .mapping import Begin, OnError, Place, open_mapping
 from .pipeline import OnRefusal, Pipeline
 from .submission import Workload
 
@@ -137,9 +138,10 @@ class ManyCaller(Caller):
                 async for small in results:
                     ...
 
-        It is a block because tasks of its own submit the jobs: they end with the block, however it is left.  Only what
+        It is a block because a task of its own submits the jobs: it ends with the block, however it is left.  Only what
         there is room for is taken from the items: ``concurrency`` jobs are under way, and at most as many again have
-        been started whose results were not read; so the items may be endless.
+        been started whose results were not read; so the items may be endless.  Results that are there are given without
+        a pass of Trio's scheduler.
 
         Args:
             function: what is called, as for `run`: by name with each item as the workload, or decorated, with each item
@@ -158,7 +160,12 @@ class ManyCaller(Caller):
         Cancellation: leaving the block early abandons the jobs under way; the job servers still run them.
         """
         return open_mapping(
-            partial(self.run, function), items, concurrency=concurrency, ordered=ordered, on_error=on_error
+            partial(self.run, function),
+            items,
+            begin=self._beginner(function),
+            concurrency=concurrency,
+            ordered=ordered,
+            on_error=on_error,
         )
 
     @overload
@@ -304,7 +311,12 @@ class ManyCaller(Caller):
         async with (
             open_chunks(source, chunk_bytes=chunk_bytes, separator=separator) as chunks,
             open_mapping(
-                partial(self.run, function), chunks, concurrency=concurrency, ordered=True, on_error=on_error
+                partial(self.run, function),
+                chunks,
+                begin=self._beginner(function),
+                concurrency=concurrency,
+                ordered=True,
+                on_error=on_error,
             ) as results,
         ):
             yield results
@@ -344,3 +356,16 @@ class ManyCaller(Caller):
             await pipeline.flush()
         finally:
             pipeline._end()
+
+    def _beginner(self, function: str | bytes | Callable[..., Any]) -> Begin | None:
+        """How to begin a job without a task of its own; ``None`` where it may have to be submitted again."""
+        unique = self._options.unique_of({})
+        if unique and self._options.resubmit == "if-unique":
+            return None
+        launcher = MappedFunction(function, self._options)
+
+        def begin(item: Any, on_end: Callable[[Place[Any]], None]) -> MappedJob | None:
+            connection = self._connection_now(unique)
+            return None if connection is None else launcher.begin(connection, item, on_end)
+
+        return begin

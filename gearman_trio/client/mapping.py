@@ -10,29 +10,61 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast, get_args
 
 import attrs
 import trio
 
 from ..errors import ConfigError, GearmanError
 
-__all__ = ["OnError", "open_mapping"]
+__all__ = ["Begin", "OnError", "Place", "open_mapping"]
 
 _Item = TypeVar("_Item")
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 #: What an item that fails does: end the iteration by its error, or give the error as its result.
 OnError = Literal["raise", "yield"]
 
 
+class Place(Protocol[_T_co]):
+    """The place of one result among those that wait for the consumer.
+
+    Attributes:
+        ended: whether the call is over.
+    """
+
+    ended: bool
+
+    def outcome(self) -> _T_co:
+        """What the call gave, or raise what it raised; to be called once, when it has ended."""
+        ...
+
+    def abandon(self) -> None:
+        """Nobody waits for the call any longer."""
+        ...
+
+
+#: Begins a call that needs no task of its own: takes the item, and what to call when the place has ended, which is
+#: never before it returns.  Gives ``None`` where such a call cannot begin without waiting; a task makes it then.
+Begin = Callable[[Any, Callable[[Place[Any]], None]], Place[Any] | None]
+
+
 @attrs.define(eq=False)
-class _Entry(Generic[_T]):
-    """The place of one result among those that wait for the consumer."""
+class _Call(Generic[_T]):
+    """A call that a task makes, or that could not begin."""
 
     ended: bool = False
     value: _T | None = None
     error: Exception | None = None
+
+    def outcome(self) -> _T:
+        if self.error is not None:
+            raise self.error
+        return cast("_T", self.value)
+
+    def abandon(self) -> None:
+        """The task is cancelled, which does the same for what it waits for."""
 
 
 class _Pulled(AsyncIterator[_Item]):
@@ -51,25 +83,34 @@ class _Pulled(AsyncIterator[_Item]):
 class _Mapping(AsyncIterator[_T]):
     """The calls and their results.
 
-    The mutable state is the entries that the consumer has not taken, how many calls run, and whether more will come.
+    The mutable state is the places that the consumer has not taken, the calls that are under way, how many more places
+    there are room for, and whether more will come.
     """
 
     def __init__(
-        self, call: Callable[[_Item], Awaitable[_T]], *, concurrency: int, ordered: bool, on_error: OnError
+        self,
+        call: Callable[[_Item], Awaitable[_T]],
+        begin: Begin | None,
+        *,
+        concurrency: int,
+        ordered: bool,
+        on_error: OnError,
     ) -> None:
         self._call: Callable[[Any], Awaitable[_T]] = call
+        self._begin = begin
         self._ordered = ordered
         self._on_error = on_error
-        self._free = trio.Semaphore(concurrency)
-        self._room = trio.Semaphore(2 * concurrency)
+        self._concurrency = concurrency
+        self._room = 2 * concurrency
         # In input order, with those that run, if ordered; else in the order of their ends.
-        self._entries: deque[_Entry[_T]] = deque()
-        self._running = 0
+        self._places: deque[Place[_T]] = deque()
+        self._running: set[Place[_T]] = set()
         self._fed = False
         self._closed = False
         self._scope = trio.CancelScope()
-        # There only while a consumer waits.
+        # Each is there only while a task waits: the consumer, and whoever feeds.
         self._changed: trio.Event | None = None
+        self._roomy: trio.Event | None = None
 
     async def run(self, items: AsyncIterator[Any]) -> None:
         """Make the calls, until all are over or `close`."""
@@ -78,63 +119,96 @@ class _Mapping(AsyncIterator[_T]):
                 await self._feed(items, nursery)
 
     async def _feed(self, items: AsyncIterator[Any], nursery: trio.Nursery) -> None:
-        """Start a call for each item when there is room."""
+        """Begin a call for each item when there is room."""
         while True:
-            await self._room.acquire()
-            await self._free.acquire()
-            entry = _Entry[_T]()
+            while not self._room or len(self._running) >= self._concurrency:
+                self._roomy = trio.Event()
+                await self._roomy.wait()
+                # The consumer may have made room and closed in one go.
+                if self._closed:
+                    return
             try:
                 item = await anext(items)
             except StopAsyncIteration:
                 break
             except Exception as exc:  # noqa: BLE001  # the source is a stranger; the consumer gets its error
-                self._entries.append(_Entry(ended=True, error=_SourceError(exc)))
+                self._places.append(_Call(ended=True, error=_SourceError(exc)))
                 break
-            self._running += 1
-            if self._ordered:
-                self._entries.append(entry)
-            nursery.start_soon(self._run_one, entry, item)
+            self._room -= 1
+            place = self._place_for(item, nursery)
+            if self._ordered or place.ended:
+                self._places.append(place)
+            if place.ended:
+                self._wake()
+            else:
+                self._running.add(place)
         self._fed = True
         self._wake()
 
+    def _place_for(self, item: Any, nursery: trio.Nursery) -> Place[_T]:
+        place: Place[_T] | None = None
+        try:
+            if self._begin is not None:
+                place = self._begin(item, self._end)
+        except Exception as exc:  # noqa: BLE001  # whatever it is, the consumer gets it
+            return _Call(ended=True, error=exc)
+        if place is None:
+            call = _Call[_T]()
+            nursery.start_soon(self._run_one, call, item)
+            return call
+        return place
+
     async def __anext__(self) -> _T:
-        await trio.lowlevel.checkpoint()
-        while not (self._entries and self._entries[0].ended):
-            if self._closed or (self._fed and not self._running and not self._entries):
+        # Results that are there are given without a pass of the scheduler: there are at most twice as many as run at
+        # once, and no more come before this task has waited.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not (self._places and self._places[0].ended):
+            if self._closed or (self._fed and not self._running and not self._places):
+                await trio.lowlevel.checkpoint()
                 raise StopAsyncIteration
             if self._changed is None:
                 self._changed = trio.Event()
             await self._changed.wait()
-        entry = self._entries.popleft()
-        self._room.release()
-        if entry.error is not None:
-            return cast("_T", self._failed(entry.error))
-        return cast("_T", entry.value)
+        place = self._places.popleft()
+        self._room += 1
+        self._wake_feeder()
+        try:
+            return place.outcome()
+        except Exception as exc:  # noqa: BLE001  # what kind it is decides what becomes of it
+            return cast("_T", self._failed(exc))
 
     def close(self) -> None:
-        """Start nothing more, give nothing more, and leave the calls that are under way."""
+        """Begin nothing more, give nothing more, and leave the calls that are under way."""
         self._scope.cancel(reason="the results are not wanted any more")
         self._closed = True
-        self._entries.clear()
+        self._places.clear()
+        running, self._running = self._running, set()
+        for place in running:
+            place.abandon()
         self._wake()
 
-    async def _run_one(self, entry: _Entry[_T], item: Any) -> None:
+    async def _run_one(self, call: _Call[_T], item: Any) -> None:
         try:
-            entry.value = await self._call(item)
+            call.value = await self._call(item)
         except Exception as exc:  # noqa: BLE001  # whatever it is, the consumer gets it
-            entry.error = exc
-        self._free.release()
-        self._running -= 1
-        entry.ended = True
+            call.error = exc
+        call.ended = True
+        self._end(call)
+
+    def _end(self, place: Place[_T]) -> None:
         # A call may end in the moment of the close, before its cancellation reaches it.
-        if not self._ordered and not self._closed:
-            self._entries.append(entry)
+        if self._closed:
+            return
+        self._running.discard(place)
+        if not self._ordered:
+            self._places.append(place)
         self._wake()
+        self._wake_feeder()
 
     def _failed(self, error: Exception) -> GearmanError:
         if isinstance(error, _SourceError):
             self.close()
-            raise error.cause
+            raise error.cause from error.cause.__cause__
         if self._on_error == "yield" and isinstance(error, GearmanError) and not isinstance(error, ConfigError):
             return error
         self.close()
@@ -144,6 +218,11 @@ class _Mapping(AsyncIterator[_T]):
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+
+    def _wake_feeder(self) -> None:
+        if self._roomy is not None:
+            self._roomy.set()
+            self._roomy = None
 
 
 class _SourceError(Exception):
@@ -162,8 +241,17 @@ async def open_mapping(
     concurrency: int,
     ordered: bool,
     on_error: OnError,
+    begin: Begin | None = None,
 ) -> AsyncGenerator[AsyncIterator[Any]]:
-    """Call a function for each item, for the length of a block; `Client.map` describes the arguments.
+    """Call a function for each item, for the length of a block; `Client.map` describes most of the arguments.
+
+    Args:
+        call: called by a task for each item.
+        items: where the items come from.
+        concurrency: how many calls run at once.
+        ordered: whether results come in the order of the items.
+        on_error: what an item does that fails.
+        begin: begins a call that needs no task, which costs several times less.
 
     Raises:
         ConfigError: the concurrency is not at least 1, or there is no such way to treat errors.
@@ -175,7 +263,7 @@ async def open_mapping(
     if on_error not in get_args(OnError):
         raise ConfigError(f"on_error: expected 'raise' or 'yield', got {on_error!r}")
     source = aiter(items) if isinstance(items, AsyncIterable) else _Pulled(items)
-    mapping = _Mapping[Any](call, concurrency=concurrency, ordered=ordered, on_error=on_error)
+    mapping = _Mapping[Any](call, begin, concurrency=concurrency, ordered=ordered, on_error=on_error)
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -87,6 +87,19 @@ class Router:
         """The first connection, by the order of the servers, that is usable now."""
         return next((found for each in self.connectors if (found := each.connection) is not None), None)
 
+    def connection_now(self, unique: bytes) -> Connection | None:
+        """The connection that `connection` would give without waiting; ``None`` where it would wait."""
+        for index in self._order.order(unique):
+            connector = self.connectors[index]
+            connection = connector.connection
+            if connection is not None:
+                self._order.chose(index)
+                return connection
+            if self._health[connector.server].failures == 0:
+                return None
+            self._try_again(connector)
+        return None
+
     async def connection(self, unique: bytes) -> Connection:
         """Wait for a connection to the server that a job with this unique ID should go to.
 
@@ -117,15 +130,18 @@ class Router:
         connection = connector.connection
         if connection is not None:
             return connection
-        health = self._health[connector.server]
-        if health.failures == 0:
+        if self._health[connector.server].failures == 0:
             try:
                 return await connector.connected()
             except ServersUnavailable:
                 return None
-        if health.due:
-            connector.want()
+        self._try_again(connector)
         return None
+
+    def _try_again(self, connector: Connector) -> None:
+        """Have a server that failed tried beside the jobs, if its back-off is over."""
+        if self._health[connector.server].due:
+            connector.want()
 
     async def _first_to_answer(self, connectors: Sequence[Connector]) -> Connection:
         """Try all at once, whatever their back-off."""

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LocalProtocolError
 from ..names import function_name, unique_id
-from ..protocol import PacketType, encode_request
+from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
+from ..protocol.codec import pack_size, request_prefix
 
 __all__ = [
+    "ForegroundTemplate",
     "Priority",
     "Workload",
     "check_priority",
@@ -58,6 +60,28 @@ def encode_foreground(
     return encode_request(
         _kind(_FOREGROUND, priority), function_name(function), unique_id(unique), workload_bytes(workload)
     )
+
+
+class ForegroundTemplate:
+    """Foreground jobs that differ in their workloads alone: all else is checked once, here.
+
+    Raises `ConfigError` as `encode_foreground` does.
+    """
+
+    __slots__ = ("_names", "_prefix")
+
+    def __init__(self, function: str | bytes, priority: Priority | str, unique: str | bytes | None) -> None:
+        self._prefix = request_prefix(_kind(_FOREGROUND, priority))
+        self._names = b"%b\0%b\0" % (function_name(function), unique_id(unique))
+
+    def packet(self, workload: Workload) -> bytes:
+        """The packet that submits a job. Raises `LocalProtocolError` and `TypeError` as `encode_foreground` does."""
+        names = self._names
+        workload = workload_bytes(workload)
+        size = len(names) + len(workload)
+        if size > MAX_PACKET_BYTES:
+            raise LocalProtocolError(f"a job of {size} bytes; the protocol carries {MAX_PACKET_BYTES}")
+        return b"".join((self._prefix, pack_size(size), names, workload))
 
 
 def encode_background(

@@ -25,6 +25,7 @@ __all__ = [
     "encode_request",
     "encode_response",
     "pack_size",
+    "request_prefix",
     "response_prefix",
     "split_arguments",
 ]
@@ -203,6 +204,11 @@ def wrong_count(spec: PacketSpec, count: int) -> str:
     """How to tell a peer that its packet has the wrong number of fields."""
     names = f" ({', '.join(spec.fields)})" if spec.fields else ""
     return f"{spec.type.name} takes {len(spec.fields)} fields{names}, got {count}"
+
+
+def request_prefix(kind: int) -> bytes:
+    """The first eight bytes of a packet from a client or worker; `pack_size` of the body and the body follow."""
+    return REQUEST_MAGIC + pack_size(kind)
 
 
 def response_prefix(kind: int) -> bytes:

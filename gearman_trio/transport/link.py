@@ -88,6 +88,11 @@ class PacketLink:
             self._work.set()
             self._work = None
 
+    @property
+    def writable(self) -> bool:
+        """Whether packets can be sent, and not too many bytes wait for that already."""
+        return not self._ended and self._unsent_bytes <= _HIGH_WATER_BYTES
+
     async def wait_writable(self) -> None:
         """Wait while more than a megabyte waits to be sent; returns at once after the link's end."""
         while self._unsent_bytes > _HIGH_WATER_BYTES and not self._ended:

@@ -37,9 +37,12 @@ async def count(number: int) -> AsyncIterator[int]:
         yield each
 
 
-@pytest.fixture
-async def client(gearman: Gearman) -> AsyncIterator[Client]:
+@pytest.fixture(params=["connected", "not connected"])
+async def client(gearman: Gearman, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """A client whose jobs need no tasks, or one whose first jobs wait for its connection in tasks."""
     async with gearman.worker(abilities, concurrency=100), gearman.client() as client:
+        if request.param == "connected":
+            await client.echo(b"")
         yield client
 
 

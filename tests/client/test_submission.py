@@ -6,14 +6,16 @@ import datetime
 
 import pytest
 
+from gearman_trio.client import submission
 from gearman_trio.client.submission import (
+    ForegroundTemplate,
     Priority,
     encode_background,
     encode_epoch,
     encode_foreground,
     workload_bytes,
 )
-from gearman_trio.errors import ConfigError
+from gearman_trio.errors import ConfigError, LocalProtocolError
 
 UTC = datetime.UTC
 
@@ -27,6 +29,30 @@ def test_golden_bytes_of_submissions(priority: str, foreground: int, background:
 
     assert b"\0REQ\0\0\0" + bytes([foreground]) + body == encode_foreground("reverse", b"\0w\n", priority, "u")
     assert b"\0REQ\0\0\0" + bytes([background]) + body == encode_background(b"reverse", b"\0w\n", priority, b"u")
+
+
+@pytest.mark.parametrize("priority", ["high", "normal", "low"])
+@pytest.mark.parametrize("workload", [b"", b"a\0b", bytearray(b"a\0b"), memoryview(b"abcd").cast("H")])
+def test_a_template_gives_the_same_bytes(priority: str, workload: bytes) -> None:
+    template = ForegroundTemplate("reverse", priority, "u")
+
+    assert encode_foreground("reverse", workload, priority, "u") == template.packet(workload)
+
+
+def test_a_template_refuses_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="function name"):
+        ForegroundTemplate("", "normal", None)
+    with pytest.raises(ConfigError, match="priority"):
+        ForegroundTemplate("f", "urgent", None)
+    with pytest.raises(ConfigError, match="unique ID"):
+        ForegroundTemplate("f", "normal", "u" * 65)
+    with pytest.raises(TypeError, match="workload"):
+        ForegroundTemplate("f", "normal", None).packet("text")  # type: ignore[arg-type]  # what is tested
+
+    monkeypatch.setattr(submission, "MAX_PACKET_BYTES", 10)
+    assert ForegroundTemplate("f", "normal", None).packet(b"1234567")
+    with pytest.raises(LocalProtocolError, match="11 bytes"):
+        ForegroundTemplate("f", "normal", None).packet(b"12345678")
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,20 @@ async def test_a_cancelled_link_closes_its_stream() -> None:
 
     assert running.link.ended
     assert not await theirs.receive_some(1)
+
+
+async def test_writable_up_to_a_megabyte_and_not_after_the_end() -> None:
+    ours, theirs = memory_stream_pair()
+    link = PacketLink(ours)
+
+    link.send(b"x" * 1024 * 1024)
+    found = [link.writable]
+    link.send(b"x")
+    found.append(link.writable)
+
+    assert [True, False] == found
+
+    running = Running(PacketLink(ours))
+    await theirs.aclose()
+    await running.run()
+    assert not running.link.writable

@@ -1,0 +1,1 @@
+"""What the project measures itself by; `python -m benchmarks --help` lists it."""
