@@ -1,63 +1,7 @@
-"""Where the command's log lines go, by gearmand's names for levels."""
+"""The log lines of commands go where those of the job server's process go."""
 
 from __future__ import annotations
 
-import logging
-from logging.handlers import WatchedFileHandler
-from typing import Final
-
-from ..errors import ConfigError
+from ..daemon import LEVELS, NOTICE, level_number, set_up_logging
 
 __all__ = ["LEVELS", "NOTICE", "level_number", "set_up_logging"]
-
-#: Between INFO (a line for every connection) and WARNING: what an operator wants to see of a healthy server.
-NOTICE: Final = 25
-
-#: gearmand's names, loudest last.
-LEVELS: Final = {
-    "FATAL": logging.CRITICAL,
-    "ALERT": logging.CRITICAL,
-    "CRITICAL": logging.CRITICAL,
-    "ERROR": logging.ERROR,
-    "WARNING": logging.WARNING,
-    "NOTICE": NOTICE,
-    "INFO": logging.INFO,
-    "DEBUG": logging.DEBUG,
-}
-
-
-def level_number(level: str) -> int:
-    """The number that `logging` has for one of gearmand's names, in capitals or not.
-
-    Raises:
-        ConfigError: there is no such name.
-    """
-    number = LEVELS.get(level.upper())
-    if number is None:
-        raise ConfigError(f"expected one of {', '.join(LEVELS)}, got {level!r}")
-    return number
-
-
-def set_up_logging(level: str, destination: str) -> None:
-    """Send log lines of `level` and above to a file, which may be moved away under it, or to stderr, or nowhere.
-
-    Raises:
-        ConfigError: the level has no such name, or the file cannot be opened.
-    """
-    number = level_number(level)
-    handler: logging.Handler
-    if destination == "stderr":
-        handler = logging.StreamHandler()
-    elif destination == "none":
-        handler = logging.NullHandler()
-    else:
-        try:
-            handler = WatchedFileHandler(destination, encoding="utf-8")
-        except OSError as exc:
-            raise ConfigError(f"--log-file: {destination!r} cannot be written: {exc.strerror}") from exc
-    logging.addLevelName(NOTICE, "NOTICE")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)7s %(name)s: %(message)s"))
-    logger = logging.getLogger("gearman_trio")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(number)
