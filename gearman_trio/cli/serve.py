@@ -94,7 +94,9 @@ def _run(launch: Launch, without_effect: Sequence[Option]) -> None:
     detachment = detach() if launch.daemon else None
     try:
         with errors_reported():
-            set_up_logging(launch.verbosity, launch.log_file, log_format=launch.log_format, syslog=launch.syslog)
+            set_up_logging(
+                launch.verbosity, launch.log_file, json_lines=launch.log_format == "json", syslog=launch.syslog
+            )
         for option in without_effect:
             logger.log(NOTICE, "--%s has no effect: %s", option.name, option.help.removeprefix("Accepted; "))
         run_async(_serve, launch, detachment.ready if detachment else lambda: None)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ..server import ServerOptions
-from .option import FLAG, FRACTION, NUMBER, TEXT, Kind, Option
+from .option import FLAG, FRACTION, NUMBER, TEXT, Kind, Option, choice
 
 __all__ = ["field_options"]
 
@@ -22,14 +22,15 @@ _KINDS: Final = {"bool": FLAG, "int": NUMBER, "float": FRACTION, "str": TEXT}
 _UNITS: Final = {"_bytes": "BYTES", "_seconds": "SECONDS"}
 
 
-def field_options(told: Container[str], *, group: str) -> Iterator[Option]:
+def field_options(told: Container[str], *, group: str, cls: type[Any] = ServerOptions) -> Iterator[Option]:
     """An option for each field that is not told of, by its name, its type, its default and its documentation.
 
-    A field of another type than ``bool``, ``int``, ``float`` or ``str`` needs a row of its own in the table.
+    A field of another type than ``bool``, ``int``, ``float``, ``str`` or ``Literal[...]`` needs a row of its own in the
+    table.
     """
-    documented = _documentation(ServerOptions)
-    for field in attrs.fields(ServerOptions):
-        kind = _KINDS.get(str(field.type))
+    documented = _documentation(cls)
+    for field in attrs.fields(cls):
+        kind = _kind(str(field.type))
         if field.name in told or kind is None:
             continue
         text = documented.get(field.name, "")
@@ -41,6 +42,13 @@ def field_options(told: Container[str], *, group: str) -> Iterator[Option]:
             help=text[:1].upper() + text[1:],
             field=field.name,
         )
+
+
+def _kind(annotation: str) -> Kind | None:
+    """The kind of a field by its annotation, which is a text."""
+    if annotation.startswith("Literal["):
+        return choice("WORD", *re.findall(r"[\"']([^\"']+)[\"']", annotation))
+    return _KINDS.get(annotation)
 
 
 def _named(kind: Kind, name: str) -> Kind:

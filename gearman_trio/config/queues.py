@@ -96,8 +96,11 @@ def store_url(values: Mapping[str, Any]) -> str | None:
         case "builtin":
             return None
         case "libsqlite3":
+            # The path stands as it is, so it ends at the first question mark.
             path = _needed(values, "libsqlite3-db")
-            return _url(f"sqlite:///{quote(path)}", table=values["libsqlite3-table"])
+            if "?" in path:
+                raise ConfigError(f"--libsqlite3-db: expected a path without a question mark, got {path!r}")
+            return _url(f"sqlite:{path}", table=values["libsqlite3-table"])
         case "mysql":
             place = _place(values["mysql-host"], values["mysql-port"], values["mysql-user"], values["mysql-password"])
             database = quote(_needed(values, "mysql-db"), safe="")

@@ -46,13 +46,16 @@ def level_number(level: str) -> int:
     return number
 
 
-def set_up_logging(level: str, destination: str, *, log_format: str = "text", syslog: bool = False) -> None:
+def set_up_logging(
+    level: str, destination: str, *, json_lines: bool = False, prefix: str = "", syslog: bool = False
+) -> None:
     """Send log lines of `level` and above to a place, and perhaps to the system's log as well.
 
     Args:
-        level: one of gearmand's names.
+        level: one of `LEVELS`, in capitals or not.
         destination: a file, which may be moved away under it, ``"stderr"``, or ``"none"``.
-        log_format: ``"text"``, or ``"json"`` for an object on a line; the system's log takes text.
+        json_lines: whether each line is a JSON object; the system's log takes text.
+        prefix: what each message begins with.
         syslog: whether lines go to the system's log too.
 
     Raises:
@@ -61,11 +64,11 @@ def set_up_logging(level: str, destination: str, *, log_format: str = "text", sy
     number = level_number(level)
     logging.addLevelName(NOTICE, "NOTICE")
     handlers = [_handler(destination)]
-    handlers[0].setFormatter(
-        _JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)7s %(name)s: %(message)s")
-    )
+    begin = prefix.replace("%", "%%")
+    text = logging.Formatter(f"%(asctime)s %(levelname)7s %(name)s: {begin}%(message)s")
+    handlers[0].setFormatter(_JsonLines(prefix) if json_lines else text)
     if syslog:
-        handlers.append(_syslog_handler())
+        handlers.append(_syslog_handler(begin))
     logger = logging.getLogger("gearman_trio")
     logger.handlers[:] = handlers
     logger.propagate = False
@@ -126,19 +129,22 @@ class _LogFile(WatchedFileHandler):
 
 
 class _JsonLines(logging.Formatter):
-    """An object on a line: time (ISO 8601, UTC), level, logger, message, process, and error where there was one."""
+    """One JSON object in a line: time (ISO 8601, UTC), level, logger, message, and exception if there is one."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+        content = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
-            "process": record.process,
+            "message": self._prefix + record.getMessage(),
         }
         if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+            content["exception"] = self.formatException(record.exc_info)
+        return json.dumps(content, ensure_ascii=False)
 
 
 class _SyslogHandler(SysLogHandler):
@@ -148,7 +154,7 @@ class _SyslogHandler(SysLogHandler):
     priority_map = {**SysLogHandler.priority_map, "NOTICE": "notice"}  # noqa: RUF012
 
 
-def _syslog_handler() -> logging.Handler:
+def _syslog_handler(begin: str) -> logging.Handler:
     for path in _SYSLOG_SOCKETS:
         if os.path.exists(path):
             try:
@@ -156,6 +162,6 @@ def _syslog_handler() -> logging.Handler:
             except OSError as exc:
                 raise ConfigError(f"--syslog: {path} takes no lines: {exc.strerror}") from exc
             handler.ident = f"{os.path.basename(sys.argv[0])}[{os.getpid()}]: "
-            handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+            handler.setFormatter(logging.Formatter(f"%(levelname)s %(name)s: {begin}%(message)s"))
             return handler
     raise ConfigError(f"--syslog: there is no system's log: expected one of {', '.join(_SYSLOG_SOCKETS)}")

@@ -319,6 +319,25 @@ async def test_sigterm_drains_and_a_second_one_stops_at_once() -> None:
     assert "Traceback" not in patient.stderr.text + hasty.stderr.text
 
 
+@pytest.mark.slow
+async def test_sigusr1_lets_what_runs_end_however_long_it_takes() -> None:
+    # SIGTERM would give the job no time at all.
+    async with open_command("serve", "-L", "127.0.0.1:0", "--drain-timeout", "0") as server:
+        job = RunningJob(await server.wait_port())
+        async with trio.open_nursery() as nursery:
+            await nursery.start(job.run)
+            async with open_client(f"127.0.0.1:{job.port}") as client:
+                # No worker can do this one, and nobody waits for it.
+                await client.submit("nothing")
+            server.send_signal(signal.SIGUSR1)
+            await server.stderr.wait_for(b"SIGUSR1: finishing what runs, however long it takes\n")
+            job.finish.set()
+            assert 0 == await server.wait_ended()
+
+    assert b"done" == job.outcome
+    assert "stopping with 1 queued" in server.stderr.text
+
+
 def open_serve() -> Any:
     return open_command("serve", "-L", "127.0.0.1:0")
 

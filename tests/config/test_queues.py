@@ -14,12 +14,12 @@ from gearman_trio.errors import ConfigError
         ({}, None),
         ({"queue-type": "builtin", "libsqlite3-db": "ignored"}, None),
         (
-            {"queue-type": "libsqlite3", "libsqlite3-db": "/var/lib/my jobs?.db"},
-            "sqlite:////var/lib/my%20jobs%3F.db?table=gearman_queue",
+            {"queue-type": "libsqlite3", "libsqlite3-db": "/var/lib/my jobs.db"},
+            "sqlite:/var/lib/my jobs.db?table=gearman_queue",
         ),
         (
             {"queue-type": "libsqlite3", "libsqlite3-db": "jobs.db", "libsqlite3-table": "t"},
-            "sqlite:///jobs.db?table=t",
+            "sqlite:jobs.db?table=t",
         ),
         (
             {"queue-type": "mysql", "mysql-db": "gearman", "mysql-user": "me", "mysql-password": "a:b@c/d"},
@@ -56,6 +56,10 @@ def test_url(arguments: dict[str, str], url: str | None) -> None:
     ("arguments", "message"),
     [
         ({"queue-type": "libsqlite3"}, "--queue-type libsqlite3: --libsqlite3-db must be given too"),
+        (
+            {"queue-type": "libsqlite3", "libsqlite3-db": "what?"},
+            "--libsqlite3-db: expected a path without a question mark, got 'what?'",
+        ),
         ({"queue-type": "mysql"}, "--queue-type mysql: --mysql-db must be given too"),
         ({"queue-type": "postgres"}, "--queue-type postgres: --libpq-conninfo must be given too"),
         ({"queue-type": "libmemcached"}, "--queue-type libmemcached: --libmemcached-servers must be given too"),

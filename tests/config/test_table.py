@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import attrs
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gearman_trio.config import COMPAT, OPTIONS, Option
 from gearman_trio.config.fields import field_options
 from gearman_trio.config.table import by_name, by_short_name
+from gearman_trio.errors import ConfigError
 from gearman_trio.server import ServerOptions
 
 #: The options of gearmand 1.1.20, as its help lists them, and those that only other builds and versions have.
@@ -24,6 +26,28 @@ GEARMAND = """
     --mysql-table --libtokyocabinet-file --libtokyocabinet-optimize --libdrizzle-host --libdrizzle-port
     --libdrizzle-uds --libdrizzle-user --libdrizzle-password --libdrizzle-db --libdrizzle-table --libdrizzle-mysql
 """
+
+
+@attrs.frozen
+class Fields:
+    """Fields of every type.
+
+    Attributes:
+        a_flag: of a field.
+        a_count: of a field, over
+            more than one line.
+        some_seconds: of a field.
+        a_text: of a field.
+        a_word: of a field.
+        a_list: of a field that makes no option.
+    """
+
+    a_flag: bool = False
+    a_count: int = 0
+    some_seconds: float = 0.0
+    a_text: str = ""
+    a_word: Literal["first", "second"] = "first"
+    a_list: tuple[str, ...] = ()
 
 
 def test_no_field_of_the_server_is_forgotten() -> None:
@@ -88,6 +112,19 @@ def test_option_of_a_field_takes_after_it() -> None:
 
     assert ("outbox-limit-bytes", "BYTES", 256 * 1024 * 1024) == (option.name, option.kind.metavar, option.default)
     assert option.help.startswith("When more waits to be sent to a peer, it is disconnected. The default lets a client")
+
+
+def test_every_plain_type_of_field_makes_an_option() -> None:
+    made = {o.name: o for o in field_options((), group="x", cls=Fields)}
+
+    assert ["a-flag", "a-count", "some-seconds", "a-text", "a-word"] == list(made)
+    assert ["", "N", "SECONDS", "TEXT", "WORD"] == [option.kind.metavar for option in made.values()]
+    assert [True, 1, 1.5, "x", "second"] == [
+        option.kind.read(text) for option, text in zip(made.values(), ("yes", "1", "1.5", "x", "second"), strict=True)
+    ]
+    assert "Of a field, over more than one line." == made["a-count"].help
+    with pytest.raises(ConfigError, match="'third' is not one of 'first', 'second'"):
+        made["a-word"].kind.read("third")
 
 
 def test_fields_that_are_told_of_get_no_second_option() -> None:

@@ -82,7 +82,7 @@ def test_log_file_that_cannot_be_opened_anew_stays_as_it_is(tmp_path: Path) -> N
 
 
 def test_json_lines_are_objects_with_the_error(capfd: pytest.CaptureFixture[str]) -> None:
-    set_up_logging("NOTICE", "stderr", log_format="json")
+    set_up_logging("NOTICE", "stderr", json_lines=True, prefix="100% ")
     try:
         raise ValueError("no\nnumber")
     except ValueError:
@@ -90,11 +90,11 @@ def test_json_lines_are_objects_with_the_error(capfd: pytest.CaptureFixture[str]
     (line,) = capfd.readouterr().err.splitlines()
     entry = json.loads(line)
 
-    assert {"level": "ERROR", "logger": "gearman_trio.test", "message": "it is é\n", "process": os.getpid()} == {
-        name: entry[name] for name in ("level", "logger", "message", "process")
+    assert {"level": "ERROR", "logger": "gearman_trio.test", "message": "100% it is é\n"} == {
+        name: entry[name] for name in ("level", "logger", "message")
     }
     assert entry["time"].endswith("+00:00")
-    assert entry["error"].endswith("ValueError: no\nnumber")
+    assert entry["exception"].endswith("ValueError: no\nnumber")
 
 
 def test_syslog_gets_lines_besides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_syslog_gets_lines_besides_the_file(monkeypatch: pytest.MonkeyPatch, tmp
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as system:
         system.bind(str(place))
         monkeypatch.setattr(logs, "_SYSLOG_SOCKETS", (str(tmp_path / "none"), str(place)))
-        set_up_logging("NOTICE", str(log), syslog=True)
+        set_up_logging("NOTICE", str(log), prefix="100% ", syslog=True)
         logging.getLogger("gearman_trio.test").log(logs.NOTICE, "one")
         line = system.recv(1000)
 
     # Facility 3 is that of daemons, level 5 is notice.
     assert line.startswith(b"<29>")
-    assert line.endswith(b"[%d]: NOTICE gearman_trio.test: one\0" % os.getpid())
-    assert log.read_text().endswith(" NOTICE gearman_trio.test: one\n")
+    assert line.endswith(b"[%d]: NOTICE gearman_trio.test: 100%% one\0" % os.getpid())
+    assert log.read_text().endswith(" NOTICE gearman_trio.test: 100% one\n")
 
 
 def test_missing_syslog_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
