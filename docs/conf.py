@@ -25,6 +25,7 @@ extensions = [
     "command",
     "compatibility",
     "literals",
+    "options",
     "public",
     "tables",
 ]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import typer.main
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -23,7 +24,7 @@ from docs._ext.tables import markdown_table
 from gearman_trio.cli import app
 from gearman_trio.cli.running import Exit
 
-__all__ = ["command_usage", "exit_codes", "serve_options", "setup", "subcommands"]
+__all__ = ["command_usage", "exit_codes", "setup", "subcommands"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ def subcommands() -> Iterator[tuple[str, Any]]:
             yield name, command
 
 
-def command_usage(name: str) -> str:
-    """Markdown: what a subcommand does, its usage line, and a table of its arguments and options."""
+def command_usage(name: str, *, with_options: bool = True) -> str:
+    """Markdown: what a subcommand does, its usage line, and perhaps a table of its arguments and options."""
     command = dict(subcommands())[name]
     context = typer.Context(command)
     records = [(parameter, *parameter.get_help_record(context)) for parameter in command.params if not parameter.hidden]
@@ -78,14 +79,12 @@ def command_usage(name: str) -> str:
     usage = " ".join(["gearman-trio", name, "[OPTIONS]", *arguments])
     rows = [(_spelled(_declared(shown)), *_meaning(text)) for _, shown, text in records]
     paragraphs = [re.sub(r"\s*\n\s*", " ", text).strip() for text in re.split(r"\n\s*\n", command.help or "")]
-    table = markdown_table(("Argument or option", "Meaning", "Default, limits, environment"), rows) if rows else ""
+    table = (
+        markdown_table(("Argument or option", "Meaning", "Default, limits, environment"), rows)
+        if rows and with_options
+        else ""
+    )
     return "\n\n".join([*paragraphs, f"```text\n{usage}\n```", table])
-
-
-def serve_options() -> list[str]:
-    """The long names of the options of ``serve``."""
-    options = [option for parameter in dict(subcommands())["serve"].params for option in parameter.opts]
-    return [option for option in options if option.startswith("--")]
 
 
 def _declared(shown: str) -> str:
@@ -121,17 +120,22 @@ def exit_codes() -> str:
 
 
 class Command(SphinxDirective):
-    """The directive `command`; its argument is the subcommand's name."""
+    """The directive `command`; its argument is the subcommand's name.
+
+    With `:without-options:` the table is left out, for a subcommand whose options have a page of their own.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
+    option_spec: ClassVar[dict[str, Any]] = {"without-options": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()
         shown: set[str] = getattr(self.env, "commands_shown", set())
         shown.add(self.arguments[0])
         self.env.commands_shown = shown  # type: ignore[attr-defined]  # how Sphinx's own tutorial keeps data
-        return self.parse_text_to_nodes(command_usage(self.arguments[0]))
+        with_options = "without-options" not in self.options
+        return self.parse_text_to_nodes(command_usage(self.arguments[0], with_options=with_options))
 
 
 class ExitCodes(SphinxDirective):

@@ -2,7 +2,7 @@
 
 - `packet-support` shows who knows which packet.
 - `error-codes` shows the codes of ERROR packets.
-- `gearmand-options` shows gearmand's options beside those of `gearman-trio serve`.
+- `gearmand-options` shows gearmand's options, and what is to be said of each of them.
 
 WARNING: what gearmand does was seen on the wire of 1.1.20 and of 2.0.  `tests/interop` compares this job server with a
 gearmand that is installed; a difference that is listed there belongs into `docs/reference/compatibility.md` too.
@@ -21,9 +21,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from docs._ext.command import serve_options
+from docs._ext.options import code_spans
 from docs._ext.tables import markdown_table
 from gearman_trio import core
+from gearman_trio.config import OPTIONS, Option
 from gearman_trio.core import Dispatcher, Policy
 from gearman_trio.protocol.table import PACKETS, PacketSpec, PacketType, Sender
 
@@ -73,41 +74,6 @@ _ERROR_CODES: Final[dict[str, tuple[str, str]]] = {
     "UNKNOWN_OPTION": ("OPTION_REQ asks for something other than `exceptions`.", "Yes."),
 }
 
-#: gearmand's options in the order of its help: the option of `serve` or nothing, and a remark.
-_OPTIONS: Final[list[tuple[str, str, str]]] = [
-    ("`-b`, `--backlog`", "--backlog", ""),
-    ("`-d`, `--daemon`", "", "The service manager does that."),
-    ("`--exceptions`", "--exceptions", ""),
-    ("`-f`, `--file-descriptors`", "", "`ulimit -n`, or `LimitNOFILE=` of systemd."),
-    ("`-j`, `--job-retries`", "--job-retries", "-1 is the default, as in 2.x; 1.1 writes 0 for no limit."),
-    ("`--job-handle-prefix`", "--job-handle-prefix", ""),
-    ("`--hashtable-buckets`", "", "Tables grow by themselves."),
-    ("`--keepalive` and its kin", "", ""),
-    ("`-l`, `--log-file`", "--log-file", "Standard error is the default. The file may be moved away without a signal."),
-    ("`--syslog`", "", ""),
-    ("`-L`, `--listen`", "--listen", "Several times, and with a port of its own: `-L 127.0.0.1 -L [::1]:4731`."),
-    ("`-P`, `--pid-file`", "--pid-file", ""),
-    ("`-p`, `--port`", "--port", "The variable `GEARMAND_PORT` too; 0 takes a free port, and the log tells which."),
-    ("`-r`, `--protocol`, `--http-port`", "", ""),
-    ("`-R`, `--round-robin`", "--round-robin", "On is the default, as in 2.x; `--no-round-robin` is 1.1 without `-R`."),
-    ("`-q`, `--queue-type` and its kin", "", "Jobs are kept in memory."),
-    ("`--config-file`", "", ""),
-    ("`-t`, `--threads`", "", "There is one thread."),
-    ("`-u`, `--user`", "", "The service manager does that."),
-    ("`--verbose`", "--verbose", "`NOTICE` is the default. The names of levels may be written in small letters."),
-    ("`-w`, `--worker-wakeup`", "--worker-wakeup", "1 is the default; 0, gearmand's default, wakes all."),
-    ("`--ssl` and its kin", "", "Not on the command line; a server inside a program takes `ssl_context=`."),
-]
-
-#: Options of `serve` that gearmand has no counterpart of.
-_OURS: Final[dict[str, str]] = {
-    "--no-round-robin": "See `--round-robin`.",
-    "--priority-scope": "`function` is 1.1's order; see below.",
-    "--timeout-action": "`requeue` is gearmand's way; see below.",
-    "--max-packet": "gearmand takes every size that the protocol can announce.",
-    "--drain-timeout": "SIGTERM drains here; gearmand stops at once.",
-}
-
 
 def packet_support() -> str:
     """Who knows which packet."""
@@ -141,13 +107,18 @@ def error_codes() -> str:
 
 
 def gearmand_options() -> str:
-    """The options of gearmand beside ours, and then those that only we have."""
-    listed = [ours for _, ours, _ in _OPTIONS if ours] + list(_OURS)
-    there = serve_options() + [option for option in _OURS if option.startswith("--no-")]
-    assert set(listed) == set(there), f"the options of serve and this table differ: {set(listed) ^ set(there)}"
-    rows = [(theirs, f"`{ours}`" if ours else "", remark) for theirs, ours, remark in _OPTIONS]
-    rows += [("", f"`{ours}`", remark) for ours, remark in _OURS.items()]
-    return markdown_table(("gearmand", "gearman-trio serve", "Remarks"), rows)
+    """The options of gearmand that mean something else here, or need a word, and then those that only we have."""
+    theirs = [(_spelled(option), option.gearmand, _remark(option)) for option in OPTIONS if option.gearmand]
+    ours = [(_spelled(option), "no", option.remark) for option in OPTIONS if option.remark and not option.gearmand]
+    return markdown_table(("Option", "gearmand", "Remarks"), theirs + ours)
+
+
+def _spelled(option: Option) -> str:
+    return f"`-{option.short}`, `--{option.name}`" if option.short else f"`--{option.name}`"
+
+
+def _remark(option: Option) -> str:
+    return code_spans(option.remark or (option.help if option.inert else ""))
 
 
 def _directive(make: Callable[[], str]) -> type[SphinxDirective]:

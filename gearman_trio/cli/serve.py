@@ -1,234 +1,134 @@
-"""``gearman-trio serve``: the stand-alone job server."""
+"""``gearman-trio serve``: the stand-alone job server; its options are those of `gearman_trio.config`."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Final
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version as package_version
+from typing import Annotated, Any, Final
 
-import attrs
-import trio
 import typer
 
-from ..errors import ConfigError
-from ..protocol import MAX_PACKET_BYTES
-from ..server import Server, ServerOptions, default_handle_prefix, serve
-from ..transport import DEFAULT_PORT, parse_address
-from .logs import NOTICE, set_up_logging
-from .options import LogFileOption, VerboseOption, checked, seconds, server_address, whole_number
-from .running import Exit, errors_reported, fail, run_async, stop_on_signals
+from ..config import COMMAND_LINE, OPTIONS, Option, OptionError, Settings, resolve
+from ..daemon import (
+    NOTICE,
+    Launch,
+    allow_core_dumps,
+    detach,
+    raise_descriptor_limit,
+    run_server,
+    set_up_logging,
+    switch_user,
+)
+from .running import Exit, errors_reported, fail, run_async
 
-__all__ = ["serve_command"]
+__all__ = ["main", "serve_command"]
 
 logger = logging.getLogger(__name__)
 
-#: About twice as long as a fast worker or client takes to answer on the same machine.
-_BUSY_POLL_SECONDS: Final = 0.0001
 
-#: How long SIGTERM lets running jobs go on; systemd kills after 90 s unless told otherwise.
-_DRAIN_SECONDS: Final = 60.0
+def serve_command(**given: Any) -> None:
+    """Run a job server until SIGTERM or Ctrl-C, which lets running jobs finish; a second one stops at once.
 
-
-class PriorityScope(StrEnum):
-    """What priorities are compared over."""
-
-    GLOBAL = "global"
-    FUNCTION = "function"
-
-
-class TimeoutAction(StrEnum):
-    """What becomes of a job that outlives CAN_DO_TIMEOUT."""
-
-    FAIL = "fail"
-    REQUEUE = "requeue"
-
-
-@attrs.frozen(kw_only=True)
-class _Command:
-    """What the command line asked for."""
-
-    options: ServerOptions
-    listen: Sequence[str]
-    port: int
-    backlog: int | None
-    pid_file: Path | None
-    drain_timeout: float
-
-
-_Port = Annotated[
-    int,
-    typer.Option(
-        "--port",
-        "-p",
-        metavar="PORT",
-        parser=whole_number(0, 65535),
-        envvar="GEARMAND_PORT",
-        help="TCP port, where --listen does not say; 0 for a free one.",
-    ),
-]
-_Listen = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--listen",
-        "-L",
-        metavar="HOST[:PORT]",
-        help="Address to listen on; may be repeated. Without it: all addresses of this machine.",
-        callback=checked(server_address),
-    ),
-]
-_JobRetries = Annotated[
-    int,
-    typer.Option(
-        "--job-retries",
-        "-j",
-        metavar="N",
-        parser=whole_number(-1, 255),
-        help="How often a job is tried when its workers get lost: -1 for ever, 0 and 1 once.",
-    ),
-]
-_RoundRobin = Annotated[
-    bool,
-    typer.Option(
-        "--round-robin/--no-round-robin",
-        "-R",
-        help="Whether a worker's functions take turns; else the one it registered last goes first (1.1).",
-    ),
-]
-_PriorityScope = Annotated[
-    PriorityScope,
-    typer.Option(help="Whether priorities hold over all functions of a worker, or within each (1.1)."),
-]
-_WorkerWakeup = Annotated[
-    int,
-    typer.Option(
-        "--worker-wakeup",
-        "-w",
-        metavar="N",
-        parser=whole_number(0),
-        help="Sleeping workers woken for each job; 0 for all.",
-    ),
-]
-_TimeoutAction = Annotated[
-    TimeoutAction, typer.Option(help="What becomes of a job that takes longer than its worker allowed.")
-]
-_MaxPacket = Annotated[
-    int,
-    typer.Option(metavar="BYTES", parser=whole_number(1, MAX_PACKET_BYTES), help="The largest packet that is taken."),
-]
-_Exceptions = Annotated[bool, typer.Option("--exceptions", help="Send exceptions to every client, asked for or not.")]
-_JobHandlePrefix = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT",
-        help="What job handles begin with.",
-        show_default="H:<host name>",
-        callback=checked(lambda text: ServerOptions(handle_prefix=text)),
-    ),
-]
-_Backlog = Annotated[
-    int | None,
-    typer.Option("--backlog", "-b", metavar="N", parser=whole_number(1), help="Backlog of listen(2)."),
-]
-_DrainTimeout = Annotated[
-    float, typer.Option(metavar="SECONDS", parser=seconds, help="How long SIGTERM lets running jobs go on.")
-]
-_PidFile = Annotated[
-    Path | None, typer.Option("--pid-file", "-P", metavar="FILE", help="Holds the process ID while it runs.")
-]
-
-
-def serve_command(
-    *,
-    port: _Port = DEFAULT_PORT,
-    listen: _Listen = None,
-    job_retries: _JobRetries = -1,
-    round_robin: _RoundRobin = True,
-    priority_scope: _PriorityScope = PriorityScope.GLOBAL,
-    worker_wakeup: _WorkerWakeup = 1,
-    timeout_action: _TimeoutAction = TimeoutAction.FAIL,
-    max_packet: _MaxPacket = MAX_PACKET_BYTES,
-    exceptions: _Exceptions = False,
-    job_handle_prefix: _JobHandlePrefix = None,
-    backlog: _Backlog = None,
-    drain_timeout: _DrainTimeout = _DRAIN_SECONDS,
-    verbose: VerboseOption = "NOTICE",
-    log_file: LogFileOption = "stderr",
-    pid_file: _PidFile = None,
-) -> None:
-    """Run a job server until SIGTERM or Ctrl-C, which lets running jobs finish; a second one stops at once."""
-    with errors_reported():
-        command = _Command(
-            options=ServerOptions(
-                max_attempts=0 if job_retries < 0 else max(1, job_retries),
-                round_robin=round_robin,
-                global_priority=priority_scope is PriorityScope.GLOBAL,
-                worker_wakeup=worker_wakeup,
-                requeue_on_timeout=timeout_action is TimeoutAction.REQUEUE,
-                exceptions=exceptions,
-                max_packet_bytes=max_packet,
-                verbosity=verbose.upper(),
-                handle_prefix=job_handle_prefix or default_handle_prefix(),
-            ),
-            listen=listen or [],
-            port=port,
-            backlog=backlog,
-            pid_file=pid_file,
-            drain_timeout=drain_timeout,
-        )
-        set_up_logging(verbose, log_file)
-    run_async(_serve, command)
-
-
-async def _serve(command: _Command) -> None:
-    listeners = await _open_listeners(command)
-    # Nothing else runs in this process that could be kept waiting.
-    options = attrs.evolve(command.options, busy_poll_seconds=_BUSY_POLL_SECONDS)
-    async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(partial(serve, listeners=listeners, options=options))
-        with _pid_file(command.pid_file):
-            drain = partial(server.drain, command.drain_timeout)
-            if hasattr(signal, "SIGHUP"):
-                # Log rotation sends it to gearmand; ours finds out by itself that its log file was moved.
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            # Before anyone is told that it is ready: who starts it may stop it at once.
-            await nursery.start(stop_on_signals, drain, nursery.cancel_scope)
-            logger.log(NOTICE, "ready: listening on %s", ", ".join(map(str, server.addresses)))
-            await server.wait_ended()
-        nursery.cancel_scope.cancel(reason="the server has ended")
-    logger.log(NOTICE, "stopped")
-
-
-async def _open_listeners(command: _Command) -> list[trio.SocketListener]:
-    addresses = [parse_address(text, default_port=command.port) for text in command.listen]
-    wanted: list[tuple[str | None, int]] = [(address.host, address.port) for address in addresses]
-    wanted = wanted or [(None, command.port)]
-    listeners: list[trio.SocketListener] = []
-    for host, port in wanted:
-        try:
-            listeners += await trio.open_tcp_listeners(port, host=host, backlog=command.backlog)
-        except OSError as exc:
-            for listener in listeners:
-                await trio.aclose_forcefully(listener)
-            fail(Exit.UNREACHABLE, f"cannot listen on {host or 'any address'}, port {port}: {exc.strerror or exc}")
-    return listeners
-
-
-@contextmanager
-def _pid_file(path: Path | None) -> Iterator[None]:
-    if path is None:
-        yield
+    Options come from the command line, then from environment variables (GEARMAND_ and the long name, as in
+    GEARMAND_MAX_PACKET), then from the file of --config, then from that of --config-file.
+    """
+    if given.pop("version"):
+        typer.echo(f"gearmand-trio {package_version('gearman-trio')}")
         return
+    print_config, check_args = given.pop("print_config"), given.pop("check_args")
+    with errors_reported():
+        settings = _resolve({name.replace("_", "-"): value for name, value in given.items() if value not in (None, [])})
+        if print_config:
+            typer.echo(settings.as_toml(), nl=False)
+            return
+        launch = Launch.of(settings)
+    if not check_args:
+        _run(launch, settings.without_effect())
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """What Typer makes a command line option of. Defaults are told and not set, for other sources may have values."""
+    spelling = f"--{option.name}"
+    if option.is_flag and not option.here_only:
+        spelling += f"/--no-{option.name}"
+    declared = typer.Option(
+        *([spelling, f"-{option.short}"] if option.short else [spelling]),
+        metavar=option.kind.metavar or None,
+        # In Typer's manner, which knows of no default that is only told.
+        help=f"{option.help}  [default: {option.default_text}]" if option.default_text else option.help,
+    )
+    kind: Any = bool if option.is_flag else list[str] if option.repeated else str
+    return inspect.Parameter(
+        option.name.replace("-", "_"),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, declared],
+    )
+
+
+# Typer reads the options of a command from its signature.
+serve_command.__signature__ = inspect.Signature([_parameter(option) for option in OPTIONS])  # type: ignore[attr-defined]
+
+
+def _resolve(given: Mapping[str, Any]) -> Settings:
     try:
-        path.write_text(f"{os.getpid()}\n")
+        return resolve(given, os.environ)
+    except OptionError as exc:
+        where = "" if exc.origin == COMMAND_LINE else f" ({exc.origin})"
+        raise typer.BadParameter(exc.reason, param_hint=f"'--{exc.option}'{where}") from exc
+
+
+def _run(launch: Launch, without_effect: Sequence[Option]) -> None:
+    """Become what the server shall run as, then run it."""
+    with errors_reported():
+        raise_descriptor_limit(launch.file_descriptors)
+        if launch.coredump:
+            allow_core_dumps()
+        if launch.user is not None:
+            switch_user(launch.user)
+    # Last before there is anything that a fork would take along.
+    detachment = detach() if launch.daemon else None
+    try:
+        with errors_reported():
+            set_up_logging(
+                launch.verbosity, launch.log_file, json_lines=launch.log_format == "json", syslog=launch.syslog
+            )
+        for option in without_effect:
+            logger.log(NOTICE, "--%s has no effect: %s", option.name, option.help.removeprefix("Accepted; "))
+        run_async(_serve, launch, detachment.ready if detachment else lambda: None)
+    except typer.Exit as exc:
+        if detachment:
+            detachment.failed(exc.exit_code)
+        raise
+
+
+async def _serve(launch: Launch, ready: Callable[[], None]) -> None:
+    try:
+        await run_server(launch, ready)
     except OSError as exc:
-        raise ConfigError(f"--pid-file: {str(path)!r} cannot be written: {exc.strerror}") from exc
+        fail(Exit.UNREACHABLE, exc.strerror or str(exc))
+
+
+_gearmand: Final = typer.Typer(
+    name="gearmand-trio",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_gearmand.command()(serve_command)
+
+
+def main() -> None:
+    """The entry point of the console script ``gearmand-trio``: the same command for unit files that call gearmand.
+
+    Like gearmand it ends with 1, whatever was wrong.
+    """
     try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+        _gearmand()
+    except SystemExit as exc:
+        sys.exit(1 if exc.code else 0)

@@ -42,6 +42,15 @@ def _whole(least: int, most: float = inf) -> Callable[[object, attrs.Attribute[A
     return check
 
 
+def _probes(most: int) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    # Linux takes 1 to 32767 seconds and 1 to 127 probes, and refuses the rest.
+    def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or (value != -1 and not 1 <= value <= most):
+            raise ConfigError(f"{attribute.name}: expected -1 or a whole number from 1 to {most}, got {value!r}")
+
+    return check
+
+
 def _prefix(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     # The handle is at most 64 bytes with its NUL in libgearman; the number and its colon take up to 20 of them.
     if not isinstance(value, str) or not re.fullmatch("[!-~]{1,43}", value):
@@ -87,6 +96,11 @@ class ServerOptions:
         busy_poll_seconds: how long to look for further packets, after some came, before the process sleeps. The tasks
             of an embedding program would wait for so long, so it is 0 here; ``gearman-trio serve`` uses 0.0001.
         close_seconds: how long what is left in an outbox may take to be sent when its connection is closed.
+        keepalive: whether the kernel probes silent TCP peers, so that dead ones are noticed.
+        keepalive_idle_seconds: how long a peer may be silent before it is probed; -1 here and below for the kernel's
+            own value. As they are, the defaults give a dead peer up after two minutes.
+        keepalive_interval_seconds: how long after a probe the next one follows.
+        keepalive_count: after how many probes without an answer a peer is dead.
         handle_prefix: job handles are this, a colon and a number.
         verbosity: the answer to the administrative command ``verbose``, one of gearmand's level names.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone.
@@ -105,6 +119,10 @@ class ServerOptions:
     handshake_seconds: float = attrs.field(default=10.0, validator=_seconds(0.001))
     busy_poll_seconds: float = attrs.field(default=0.0, validator=_seconds(0))
     close_seconds: float = attrs.field(default=1.0, validator=_seconds(0))
+    keepalive: bool = True
+    keepalive_idle_seconds: int = attrs.field(default=60, validator=_probes(32767))
+    keepalive_interval_seconds: int = attrs.field(default=20, validator=_probes(32767))
+    keepalive_count: int = attrs.field(default=3, validator=_probes(127))
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
     verbosity: str = attrs.field(default="ERROR", validator=_verbosity)
     time_zone: tzinfo | None = None

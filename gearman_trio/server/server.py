@@ -29,7 +29,7 @@ import trio
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
-from ..transport import DEFAULT_PORT, Address, Pump, keep_alive, pump_available
+from ..transport import DEFAULT_PORT, Address, KeepAlive, Pump, keep_alive, pump_available
 from .connection import Connection, SocketConnection, StreamConnection
 from .hub import Hub
 from .options import ServerOptions
@@ -65,6 +65,7 @@ class Server:
 
     def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float]) -> None:
         self._options = options
+        self._probes = _probes(options)
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
         self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
@@ -182,7 +183,8 @@ class Server:
             logger.exception("a connection ended with an error that should not happen")
 
     async def _serve_stream(self, stream: trio.abc.Stream) -> None:
-        keep_alive(stream)
+        if self._probes is not None:
+            keep_alive(stream, self._probes)
         await self._serve_connection(self._connection(stream))
 
     async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:
@@ -351,6 +353,17 @@ def _addresses(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> list[
             if isinstance(name, tuple):
                 found.append(Address(name[0], name[1]))
     return found
+
+
+def _probes(options: ServerOptions) -> KeepAlive | None:
+    """How silent TCP peers are probed; ``None`` if they are not."""
+    if not options.keepalive:
+        return None
+    return KeepAlive(
+        idle_seconds=options.keepalive_idle_seconds,
+        interval_seconds=options.keepalive_interval_seconds,
+        count=options.keepalive_count,
+    )
 
 
 def _version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .address import DEFAULT_PORT, Address, parse_address
 from .backoff import Backoff
 from .dialing import UNREACHABLE, Connect, connect_tcp, dialer, why_unreachable
-from .keepalive import keep_alive
+from .keepalive import KeepAlive, keep_alive
 from .link import PacketLink
 from .pump import Pump, PumpedSocket, pump_available
 
@@ -15,6 +15,7 @@ __all__ = [
     "Address",
     "Backoff",
     "Connect",
+    "KeepAlive",
     "PacketLink",
     "Pump",
     "PumpedSocket",

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from gearman_trio.cli import app
 
-__all__ = ["PATIENCE", "Command", "Output", "invoke", "invoke_here", "open_command"]
+__all__ = ["PATIENCE", "Command", "Output", "invoke", "invoke_here", "open_command", "open_program"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,12 +106,19 @@ class Command:
 
 @asynccontextmanager
 async def open_command(*arguments: str, **options: Any) -> AsyncGenerator[Command]:
-    """Run a command for a block, and kill it then if it still runs; its output is kept unless `options` redirect it."""
+    """Run ``gearman-trio`` for a block, and kill it if it still runs then; `open_program` says more."""
+    async with open_program([sys.executable, "-m", "gearman_trio", *arguments], **options) as command:
+        yield command
+
+
+@asynccontextmanager
+async def open_program(program: Sequence[str], **options: Any) -> AsyncGenerator[Command]:
+    """Run any program for a block, and kill it then if it still runs; output is kept unless `options` redirect it."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     async with trio.open_nursery() as nursery:
         # A session of its own, so that a signal to the tests' group does not reach it.
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "gearman_trio", *arguments],
+            list(program),
             **{
                 "cwd": ROOT,
                 "start_new_session": True,

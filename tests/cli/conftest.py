@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -27,7 +28,9 @@ def _logger_as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the commands read from the environment does not depend on who runs the tests."""
-    for name in ("GEARMAN_SERVER", "GEARMAND_PORT", "FORCE_COLOR", "NO_COLOR"):
+    for name in [name for name in os.environ if name.startswith("GEARMAND_")]:
+        monkeypatch.delenv(name)
+    for name in ("GEARMAN_SERVER", "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_PID", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")

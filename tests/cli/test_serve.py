@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import importlib
-import logging
+import math
 import signal
 import socket
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import attrs
 import pytest
 import trio
 
-from gearman_trio import Abilities, JobLost, ServerOptions, ServersUnavailable, open_admin, open_client, open_worker
-from gearman_trio.cli.logs import LEVELS, set_up_logging
+from gearman_trio import (
+    Abilities,
+    Address,
+    JobLost,
+    ServerOptions,
+    ServersUnavailable,
+    open_admin,
+    open_client,
+    open_worker,
+)
+from gearman_trio.daemon import Launch
+from gearman_trio.daemon.tls import TlsFiles
 
 from .commands import PATIENCE, invoke, invoke_here, open_command
 
-#: For each field of the job server's options: arguments, and what they make of it.  A field without arguments says why.
-OPTIONS: dict[str, tuple[str, Any]] = {
+#: Arguments for each option that sets a field of the server's options by other than the field's own name.
+OPTIONS = {
     "max_attempts": ("--job-retries 5", 5),
     "round_robin": ("--no-round-robin", False),
     "global_priority": ("--priority-scope function", False),
@@ -30,24 +41,28 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "max_packet_bytes": ("--max-packet 1000", 1000),
     "handle_prefix": ("--job-handle-prefix X", "X"),
     "verbosity": ("--verbose debug", "DEBUG"),
-    "wake_seconds": ("", "a second line of defence, not a matter of taste"),
-    "outbox_pause_bytes": ("", "a matter of memory, for programs that embed the server"),
-    "outbox_limit_bytes": ("", "likewise"),
-    "handshake_seconds": ("", "the command speaks no TLS yet"),
-    "busy_poll_seconds": ("", "set by the command, whose process runs nothing else"),
-    "close_seconds": ("", "likewise a matter of memory"),
-    "time_zone": ("", "that of the process, by the environment variable TZ"),
+    "keepalive": ("--no-keepalive", False),
+    "keepalive_idle_seconds": ("--keepalive-idle -1", -1),
+    "keepalive_interval_seconds": ("--keepalive-interval 5", 5),
+    "keepalive_count": ("--keepalive-count 7", 7),
+    "outbox_limit_bytes": ("--outbox-limit-bytes 1000", 1000),
+    "busy_poll_seconds": ("--busy-poll-seconds 0", 0.0),
+    "time_zone": ("--time-zone Europe/Berlin", ZoneInfo("Europe/Berlin")),
 }
+
+#: What the command does otherwise than a server inside of another program: it logs more, and nothing else in its
+#: process could be kept waiting.
+DEFAULTS: dict[str, Any] = {"verbosity": "NOTICE", "busy_poll_seconds": 0.0001}
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launch]:
     """Give what the command line asks for, without doing it."""
-    seen: list[Any] = []
+    seen: list[Launch] = []
     serve = importlib.import_module("gearman_trio.cli.serve")
-    monkeypatch.setattr(serve, "run_async", lambda function, command: seen.append(command))
+    monkeypatch.setattr(serve, "_run", lambda launch, without_effect: seen.append(launch))
 
-    def ask(*arguments: str) -> Any:
+    def ask(*arguments: str) -> Launch:
         result = invoke_here("serve", *arguments)
         assert (0, "") == (result.exit_code, result.output)
         return seen.pop()
@@ -55,50 +70,166 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return ask
 
 
-def test_no_option_of_the_server_is_forgotten() -> None:
-    assert sorted(OPTIONS) == sorted(field.name for field in attrs.fields(ServerOptions))
+def test_defaults_are_those_of_the_server(asked: Callable[..., Launch]) -> None:
+    assert ServerOptions(**DEFAULTS) == asked().options
 
 
-def test_defaults_are_those_of_the_server(asked: Callable[..., Any]) -> None:
-    # The command logs more than a server inside of another program, and says so by `verbose`.
-    assert ServerOptions(verbosity="NOTICE") == asked().options
-
-
-@pytest.mark.parametrize("name", [name for name, (arguments, _) in OPTIONS.items() if arguments])
-def test_option_reaches_the_server(asked: Callable[..., Any], name: str) -> None:
+@pytest.mark.parametrize("name", OPTIONS)
+def test_option_reaches_the_server(asked: Callable[..., Launch], name: str) -> None:
     arguments, expected = OPTIONS[name]
 
     options = asked(*arguments.split()).options
 
-    assert ServerOptions(**{"verbosity": "NOTICE", name: expected}) == options
-    assert ServerOptions(verbosity="NOTICE") != options
+    assert ServerOptions(**{**DEFAULTS, name: expected}) == options
+    assert ServerOptions(**DEFAULTS) != options
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [("-1", 0), ("0", 1), ("1", 1), ("2", 2), ("255", 255)])
-def test_job_retries_count_as_gearmand_does(asked: Callable[..., Any], retries: str, attempts: int) -> None:
+def test_job_retries_count_as_gearmand_2_does(asked: Callable[..., Launch], retries: str, attempts: int) -> None:
     assert attempts == asked("--job-retries", retries).options.max_attempts
 
 
-def test_other_options_have_their_short_names(asked: Callable[..., Any], tmp_path: Path) -> None:
-    pid, log = tmp_path / "pid", tmp_path / "log"
+@pytest.mark.parametrize(("retries", "attempts"), [("-1", 0), ("0", 0), ("1", 1), ("2", 2), ("255", 255)])
+def test_job_retries_count_as_gearmand_1_1_does(asked: Callable[..., Launch], retries: str, attempts: int) -> None:
+    assert attempts == asked("--compat", "1.1", "--job-retries", retries).options.max_attempts
 
-    command = asked(*f"-p 1 -L a -L [::1]:2 -b 7 -P {pid} -l {log} -j 3 -R -w 4 --drain-timeout inf".split())
 
-    assert (1, ["a", "[::1]:2"], 7, pid, float("inf")) == (
-        command.port,
-        command.listen,
-        command.backlog,
-        command.pid_file,
-        command.drain_timeout,
+def test_options_of_the_process_have_their_short_names(asked: Callable[..., Launch]) -> None:
+    launch = asked(
+        *[
+            "-p",
+            "1",
+            "-L",
+            "a",
+            "-L",
+            "[::1]:2",
+            "-b",
+            "7",
+            "-P",
+            "pid",
+            "-l",
+            "log",
+            "-j",
+            "3",
+            "-R",
+            "-w",
+            "4",
+            "-f",
+            "99",
+            "-u",
+            "me",
+            "-d",
+            "-t",
+            "2",
+            "-q",
+            "builtin",
+        ]
     )
-    assert ServerOptions(max_attempts=3, worker_wakeup=4, verbosity="NOTICE") == command.options
-    assert log.exists()
+
+    expected = Launch(
+        options=ServerOptions(**DEFAULTS, max_attempts=3, worker_wakeup=4),
+        addresses=(Address("a", 1), Address("::1", 2)),
+        port=1,
+        backlog=7,
+        tls=None,
+        drain_seconds=60.0,
+        pid_file=Path("pid"),
+        log_file="log",
+        log_format="text",
+        syslog=False,
+        verbosity="NOTICE",
+        daemon=True,
+        user="me",
+        file_descriptors=99,
+        coredump=False,
+    )
+    assert expected == launch
 
 
-def test_port_may_come_from_the_environment(asked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEARMAND_PORT", "4731")
+def test_options_of_the_process_have_long_names(asked: Callable[..., Launch]) -> None:
+    launch = asked(
+        *[
+            "--ssl",
+            "--ssl-certificate",
+            "c",
+            "--ssl-key",
+            "k",
+            "--ssl-ca-file",
+            "a",
+            "--coredump",
+            "--drain-timeout",
+            "inf",
+        ]
+    )
 
-    assert (4731, 4732) == (asked().port, asked("--port", "4732").port)
+    assert TlsFiles(certificate="c", key="k", authority="a") == launch.tls
+    assert (True, math.inf) == (launch.coredump, launch.drain_seconds)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ("", "stderr"),
+        ("--daemon", "/var/log/gearmand.log"),
+        ("--syslog", "none"),
+        ("--syslog --daemon", "none"),
+        ("--syslog --log-file log", "log"),
+    ],
+)
+def test_log_goes_where_somebody_finds_it(asked: Callable[..., Launch], arguments: str, place: str) -> None:
+    assert place == asked(*arguments.split()).log_file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--ssl", "--ssl: --ssl-certificate and --ssl-key must be given too"),
+        ("--queue-type redis", "--queue-type: expected 'builtin', for jobs are kept in memory, got 'redis'"),
+        ("--queue-type libsqlite3", "--queue-type libsqlite3: --libsqlite3-db must be given too"),
+        ("--config /nonexistent", "--config: '/nonexistent' cannot be read: No such file or directory"),
+        ("--config-file /nonexistent", "--config-file: '/nonexistent' cannot be read: No such file or directory"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(arguments: str, message: str) -> None:
+    result = invoke_here("serve", "--check-args", *arguments.split())
+
+    assert (2, f"gearman-trio: {message}\n") == (result.exit_code, result.output)
+
+
+def test_wrong_value_is_told_with_the_place_that_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEARMAND_PORT", "tcp://10.0.0.1:4730")
+
+    result = invoke_here("serve", "--check-args")
+
+    assert 2 == result.exit_code
+    assert "Error: Invalid value for '--port' (GEARMAND_PORT): expected a whole number from 0 to" in result.stderr
+
+
+def test_arguments_are_checked_and_nothing_is_started() -> None:
+    result = invoke_here("serve", "--check-args", "-l", "/nonexistent/log", "-L", "127.0.0.1:1", "-u", "nobody-here")
+
+    assert (0, "") == (result.exit_code, result.output)
+
+
+def test_printed_configuration_is_one_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    first = invoke_here("serve", "--print-config", "-L", "a", "-L", "b:2", "-j", "7", "--syslog", "-l", "/x y")
+    path.write_text(first.stdout)
+
+    second = invoke_here("serve", "--print-config", "--config", str(path))
+
+    values = [
+        [line.partition("  # ")[0].rstrip() for line in text.splitlines()] for text in (first.stdout, path.read_text())
+    ]
+    assert values[0] == [line.partition("  # ")[0].rstrip() for line in second.stdout.splitlines()]
+    assert 'listen = ["a", "b:2"]' in values[0]
+    assert "job-retries = 7                           # command line\n" in first.stdout
+    assert f"job-retries = 7                           # {path}\n" in second.stdout
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert f"gearmand-trio {version('gearman-trio')}\n" == invoke_here("serve", "--version").stdout
+    assert f"gearmand-trio {version('gearman-trio')}\n" == invoke_here("serve", "-V").stdout
 
 
 # ---- what cannot be opened -------------------------------------------------------------------------------------------
@@ -128,33 +259,6 @@ async def test_file_that_cannot_be_written_is_one_line(option: str, why: str) ->
     assert line.startswith(f"gearman-trio: {option}: '/nonexistent/file' {why}")
 
 
-def test_log_goes_to_a_file_which_may_be_moved_away(tmp_path: Path) -> None:
-    logger, path = logging.getLogger("gearman_trio.test"), tmp_path / "log"
-    set_up_logging("NOTICE", str(path))
-    logger.warning("one")
-    path.rename(tmp_path / "old")
-    logger.warning("two")
-    logger.info("too quiet")
-    written = [file.read_text().split(": ")[-1] for file in (tmp_path / "old", path)]
-
-    assert ["one\n", "two\n"] == written
-
-
-def test_log_may_go_nowhere(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    set_up_logging("debug", "none")
-    logging.getLogger("gearman_trio.test").error("one")
-
-    assert ("", "") == capfd.readouterr()
-    assert [] == caplog.records
-
-
-@pytest.mark.parametrize("name", LEVELS)
-def test_every_level_of_gearmand_has_a_number(name: str) -> None:
-    set_up_logging(name, "none")
-
-    assert LEVELS[name] == logging.getLogger("gearman_trio").level
-
-
 # ---- processes -------------------------------------------------------------------------------------------------------
 
 
@@ -175,8 +279,8 @@ async def test_every_address_of_the_ready_line_is_served_until_sigint(tmp_path: 
         await server.wait_port()
         (line,) = server.stderr.text.splitlines()
         addresses = line.partition("ready: listening on ")[2].split(", ")
-        # It means nothing here, though it does to gearmand.
         server.send_signal(signal.SIGHUP)
+        await server.stderr.wait_for(b"SIGHUP: what can change while the server runs was read anew")
         assert ["127.0.0.1", "[::1]"] == [address.rpartition(":")[0] for address in addresses]
         for address in addresses:
             async with open_admin(address) as admin:
@@ -211,8 +315,27 @@ async def test_sigterm_drains_and_a_second_one_stops_at_once() -> None:
             assert 0 == await patient.wait_ended()
 
     assert [b"done", "lost"] == [job.outcome for job in running]
-    assert patient.stderr.text.endswith(" NOTICE gearman_trio.cli.serve: stopped\n")
+    assert patient.stderr.text.endswith(" NOTICE gearman_trio.daemon.running: stopped\n")
     assert "Traceback" not in patient.stderr.text + hasty.stderr.text
+
+
+@pytest.mark.slow
+async def test_sigusr1_lets_what_runs_end_however_long_it_takes() -> None:
+    # SIGTERM would give the job no time at all.
+    async with open_command("serve", "-L", "127.0.0.1:0", "--drain-timeout", "0") as server:
+        job = RunningJob(await server.wait_port())
+        async with trio.open_nursery() as nursery:
+            await nursery.start(job.run)
+            async with open_client(f"127.0.0.1:{job.port}") as client:
+                # No worker can do this one, and nobody waits for it.
+                await client.submit("nothing")
+            server.send_signal(signal.SIGUSR1)
+            await server.stderr.wait_for(b"SIGUSR1: finishing what runs, however long it takes\n")
+            job.finish.set()
+            assert 0 == await server.wait_ended()
+
+    assert b"done" == job.outcome
+    assert "stopping with 1 queued" in server.stderr.text
 
 
 def open_serve() -> Any:

@@ -1,0 +1,167 @@
+"""Options of where the server listens, and how connections are looked after."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from ..errors import ConfigError
+from ..transport import DEFAULT_PORT, parse_address
+from .option import FLAG, NUMBER, TEXT, Kind, Option, choice, number
+
+__all__ = ["LISTENING_OPTIONS"]
+
+_BOTH: Final = "1.1, 2.x"
+_FILE: Final = TEXT.called("FILE")
+_LISTENING: Final = "Listening"
+_TLS: Final = "TLS"
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65535:
+        return int(text)
+    try:
+        return socket.getservbyname(text, "tcp")
+    except OSError:
+        raise ConfigError(f"expected a whole number from 0 to 65535, or the name of a service, got {text!r}") from None
+
+
+def _address(text: str) -> str:
+    host = parse_address(text).host
+    try:
+        # What the resolver does first, where this error would come out as it is.
+        host.encode("idna")
+    except UnicodeError as exc:
+        raise ConfigError(f"address {text!r}: {host!r} cannot be the name of a host") from exc
+    return text
+
+
+LISTENING_OPTIONS: Final = [
+    Option(
+        name="port",
+        short="p",
+        group=_LISTENING,
+        kind=Kind("PORT", _port),
+        default=DEFAULT_PORT,
+        help="TCP port, where --listen does not say; 0 for a free one.",
+        gearmand=_BOTH,
+        remark="0 takes a free port, and the log tells which.",
+    ),
+    Option(
+        name="listen",
+        short="L",
+        group=_LISTENING,
+        kind=Kind("HOST[:PORT]", _address),
+        repeated=True,
+        default=[],
+        shown="all addresses of this machine",
+        help="Address to listen on; may be repeated.",
+        gearmand=_BOTH,
+        remark="Several times, and with a port of its own: `-L 127.0.0.1 -L [::1]:4731`.",
+    ),
+    Option(
+        name="backlog",
+        short="b",
+        group=_LISTENING,
+        kind=number(1),
+        shown="as many as the kernel allows",
+        help="How many connections may wait to be accepted: the backlog of listen(2).",
+        gearmand=_BOTH,
+        remark="gearmand's default is 32.",
+    ),
+    Option(
+        name="keepalive",
+        group=_LISTENING,
+        kind=FLAG,
+        default=True,
+        field="keepalive",
+        help="Have the kernel probe silent peers, so that dead ones are noticed.",
+        gearmand=_BOTH,
+        remark="On is the default; the options below have an effect on every connection, which gearmand 1.1's do not.",
+    ),
+    Option(
+        name="keepalive-idle",
+        group=_LISTENING,
+        kind=NUMBER.called("SECONDS"),
+        default=60,
+        field="keepalive_idle_seconds",
+        help="How long a peer may be silent before it is probed; -1 for the kernel's own value.",
+        gearmand=_BOTH,
+        remark="gearmand's default is -1.",
+    ),
+    Option(
+        name="keepalive-interval",
+        group=_LISTENING,
+        kind=NUMBER.called("SECONDS"),
+        default=20,
+        field="keepalive_interval_seconds",
+        help="How long after a probe the next one follows; -1 for the kernel's own value.",
+        gearmand=_BOTH,
+        remark="gearmand's default is -1.",
+    ),
+    Option(
+        name="keepalive-count",
+        group=_LISTENING,
+        kind=NUMBER,
+        default=3,
+        field="keepalive_count",
+        help="After how many probes without an answer a peer is dead; -1 for the kernel's own value.",
+        gearmand=_BOTH,
+        remark="gearmand's default is -1.",
+    ),
+    Option(
+        name="protocol",
+        short="r",
+        group=_LISTENING,
+        kind=choice("NAME", "gear"),
+        default="gear",
+        help="The protocol that is spoken; there is one.",
+        gearmand=_BOTH,
+        remark="`http` is refused, for it is not spoken here.",
+    ),
+    Option(
+        name="http-port",
+        group=_LISTENING,
+        kind=Kind("PORT", _port),
+        default=8080,
+        help="Accepted; it has a meaning with gearmand's --protocol http only.",
+        gearmand=_BOTH,
+        inert=True,
+    ),
+    Option(
+        name="ssl",
+        group=_TLS,
+        kind=FLAG,
+        default=False,
+        help="Speak TLS on every TCP address.",
+        gearmand=_BOTH,
+        remark="A stalled handshake holds up nobody.",
+    ),
+    Option(
+        name="ssl-certificate",
+        group=_TLS,
+        kind=_FILE,
+        help="The server's certificate, with the chain behind it.",
+        variable="GEARMAND_SERVER_PEM",
+        gearmand=_BOTH,
+        remark="The variable does not override the command line.",
+    ),
+    Option(
+        name="ssl-key",
+        group=_TLS,
+        kind=_FILE,
+        help="The key of that certificate.",
+        variable="GEARMAND_SERVER_KEY",
+        gearmand=_BOTH,
+        remark="The variable does not override the command line.",
+    ),
+    Option(
+        name="ssl-ca-file",
+        group=_TLS,
+        kind=_FILE,
+        help="Who must have signed the certificates of clients and workers; given, they need one.",
+        variable="GEARMAND_CA_CERTIFICATE",
+        gearmand=_BOTH,
+        remark="gearmand reads it, and verifies nobody. The variable does not override the command line.",
+    ),
+]

@@ -1,0 +1,119 @@
+"""The life of a job server's process, from its listeners to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import ssl
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Final
+
+import trio
+
+from ..errors import ConfigError
+from ..server import Server, serve
+from .launch import Launch
+from .listening import open_listeners
+from .logs import NOTICE, reopen_log_files
+from .pidfile import PidFile
+from .systemd import ServiceManager, inherited_sockets
+
+__all__ = ["run_server"]
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+
+
+async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -> None:
+    """Run a job server until a signal ends it.
+
+    | signal | what it does |
+    |---|---|
+    | SIGTERM, SIGINT | drains, for at most `Launch.drain_seconds`; the second one stops at once |
+    | SIGUSR1 | drains, however long that takes |
+    | SIGHUP | opens log files anew, reads certificate and key anew |
+
+    Args:
+        launch: what to run.
+        ready: called when clients can connect and signals are heeded.
+
+    Raises:
+        ConfigError: a file cannot be used.
+        OSError: an address cannot be listened on; its text is a message for people.
+
+    Cancellation: hard stop; jobs in memory are lost.
+    """
+    pid_file = PidFile(launch.pid_file) if launch.pid_file else None
+    if pid_file is not None:
+        # A clearer error than that of a port in use.
+        pid_file.check()
+    context = launch.tls.context() if launch.tls else None
+    listeners = await open_listeners(launch, inherited_sockets(os.environ), context)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, listeners=listeners, options=launch.options))
+        process = _Process(launch, server, context)
+        with pid_file.held() if pid_file else nullcontext():
+            # Before anyone is told that it is ready: who starts it may stop it at once.
+            await nursery.start(process.heed_signals, nursery.cancel_scope)
+            process.tell_ready()
+            ready()
+            nursery.start_soon(process.manager.keep_alive)
+            await server.wait_ended()
+        nursery.cancel_scope.cancel(reason="the server has ended")
+    logger.log(NOTICE, "stopped")
+
+
+class _Process:
+    """What signals do to a server that runs, and what the service manager hears of it."""
+
+    def __init__(self, launch: Launch, server: Server, context: ssl.SSLContext | None) -> None:
+        self.manager = ServiceManager(os.environ)
+        self._launch = launch
+        self._server = server
+        self._context = context
+
+    def tell_ready(self) -> None:
+        logger.log(NOTICE, "ready: %s", self._status())
+        self.manager.ready(self._status())
+
+    async def heed_signals(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
+        stopping = False
+        async with trio.open_nursery() as nursery:
+            with trio.open_signal_receiver(*_SIGNALS) as signals:
+                task_status.started()
+                async for number in signals:
+                    match number:
+                        case signal.SIGHUP:
+                            self._reload()
+                        case signal.SIGUSR1:
+                            self._stopping(number, "finishing what runs, however long it takes")
+                            nursery.start_soon(self._server.drain)
+                        case _ if stopping:
+                            scope.cancel(reason="a second signal came")
+                        case _:
+                            stopping = True
+                            self._stopping(number, "finishing what runs; once more to stop at once")
+                            nursery.start_soon(self._server.drain, self._launch.drain_seconds)
+
+    def _stopping(self, number: int, how: str) -> None:
+        logger.log(NOTICE, "%s: %s", signal.Signals(number).name, how)
+        self.manager.stopping()
+
+    def _reload(self) -> None:
+        """Read again what may have changed; what cannot be read stays as it was, and the log says so."""
+        self.manager.reloading()
+        reopen_log_files()
+        if self._launch.tls is not None and self._context is not None:
+            try:
+                self._launch.tls.load(self._context)
+            except ConfigError as exc:
+                logger.error("SIGHUP: %s", exc)
+        logger.log(NOTICE, "SIGHUP: what can change while the server runs was read anew")
+        self.manager.ready(self._status())
+
+    def _status(self) -> str:
+        return f"listening on {', '.join(map(str, self._server.addresses))}"
