@@ -30,9 +30,11 @@ import trio
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
 from ..transport import DEFAULT_PORT, Address, Pump, keep_alive, pump_available
-from .connection import Connection, SocketConnection, StreamConnection
+from .accepting import Doorman, accept_all
+from .connection import Connection, SocketConnection, StreamConnection, remote_host
 from .hub import Hub
 from .options import ServerOptions
+from .patience import watch
 
 __all__ = ["Server", "ServerStatistics", "open_server", "serve"]
 
@@ -74,6 +76,7 @@ class Server:
         # In which running jobs may go on after `drain`; its deadline is only ever brought forward.
         self._grace = trio.CancelScope()
         self._ended = trio.Event()
+        self._doorman = Doorman(options)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -180,9 +183,18 @@ class Server:
             # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
             logger.exception("a connection ended with an error that should not happen")
 
-    async def _serve_stream(self, stream: trio.abc.Stream) -> None:
-        keep_alive(stream)
-        await self._serve_connection(self._connection(stream))
+    async def _serve_accepted(self, stream: trio.abc.Stream) -> None:
+        host = remote_host(stream)
+        objection = self._doorman.objection(host)
+        if objection:
+            await self._doorman.refuse(stream, objection)
+            return
+        self._doorman.enter(host)
+        try:
+            keep_alive(stream)
+            await self._serve_connection(self._connection(stream))
+        finally:
+            self._doorman.leave(host)
 
     async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:
         """Serve until drained or cancelled."""
@@ -210,7 +222,7 @@ class Server:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(
-                        partial(trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections)
+                        accept_all, listener, self._serve_accepted, connections, self._doorman.complaints
                     )
                 started()
                 await self._stop_requested.wait()
@@ -224,6 +236,7 @@ class Server:
         with serving:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._hub.keep_time)
+                nursery.start_soon(watch, self._options, self._hub.outlets, self._hub.wait_active)
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
 
