@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ import trio
 
 from ..errors import ConfigError, RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
-from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address, why_unreachable
+from ..transport import UNREACHABLE, Address, Connect, Tls, dialer, parse_address, why_unreachable
 from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
 
 __all__ = ["AdminClient", "open_admin"]
@@ -169,7 +168,7 @@ def _shown(command: bytes) -> str:
 async def open_admin(
     server: str | Address = "127.0.0.1:4730",
     *,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     connect: Connect | None = None,
 ) -> AsyncIterator[AdminClient]:
     """Connect to a job server to ask and steer it, for the length of a block.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -11,7 +10,7 @@ from typing import TypeVar
 
 from .. import admin as _async
 from ..admin import ConnectionRow, FunctionRow, JobRow, PriorityRow, open_admin
-from ..transport import Address, Connect, parse_address
+from ..transport import Address, Connect, Tls, parse_address
 from .loop import Loop
 from .portal import Portal
 
@@ -24,7 +23,7 @@ _Open = Callable[[], AbstractAsyncContextManager[_async.AdminClient]]
 
 @asynccontextmanager
 async def _opener(
-    loop: Loop[_Open], *, server: Address, ssl_context: ssl.SSLContext | None, connect: Connect | None
+    loop: Loop[_Open], *, server: Address, ssl_context: Tls | None, connect: Connect | None
 ) -> AsyncIterator[_Open]:
     yield partial(open_admin, server, ssl_context=ssl_context, connect=loop.watching(connect))
 
@@ -50,7 +49,7 @@ class AdminClient:
         self,
         server: str | Address = "127.0.0.1:4730",
         *,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: Tls | None = None,
         connect: Connect | None = None,
     ) -> None:
         """Make a client that connects when it is first used; the arguments are those of `gearman_trio.open_admin`.

@@ -86,6 +86,7 @@ class Dispatcher:
         """
         if peer.gone or peer.failure:
             return
+        peer.heard_at = now
         handlers = self._handlers
         for kind, body in peer.decoder.feed(data):
             handler = handlers.get(kind)

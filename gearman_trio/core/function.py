@@ -25,6 +25,7 @@ class Function:
         wakes: how many workers were woken for this function and have not grabbed since.
         by_unique: live jobs by their unique ID.
         by_workload: live jobs with the unique ID ``-`` by their workload.
+        held_bytes: how long the workloads of its live jobs are together.
         limits: most jobs of the function by the priority of the new one (``maxqueue``); 0 for no limit.
         pinned: made by ``create function``, so that it is listed even without jobs and workers.
     """
@@ -33,6 +34,7 @@ class Function:
         "_queues",
         "by_unique",
         "by_workload",
+        "held_bytes",
         "limits",
         "name",
         "pinned",
@@ -57,6 +59,7 @@ class Function:
         self.wakes: int = 0
         self.by_unique: dict[bytes, Job] = {}
         self.by_workload: dict[bytes, Job] = {}
+        self.held_bytes: int = 0
         self.limits: tuple[int, int, int] = (0, 0, 0)
         self.pinned: bool = False
         self._queues: tuple[JobQueue, JobQueue, JobQueue] = (JobQueue(), JobQueue(), JobQueue())

@@ -35,6 +35,7 @@ class Peer:
         wake_timer: ends the wait for that grab.
         released: handles of running jobs that were cancelled; the results still to come are dropped.
         raised: the handle of the last job that it ended by WORK_EXCEPTION; a WORK_FAIL may follow.
+        heard_at: when it last sent anything.
         failure: why the connection must be closed, or empty.
         gone: whether the connection has ended.
     """
@@ -50,6 +51,7 @@ class Peer:
         "exceptions",
         "failure",
         "gone",
+        "heard_at",
         "number",
         "outbox",
         "outbox_bytes",
@@ -81,6 +83,7 @@ class Peer:
         self.wake_timer: Timer | None = None
         self.released: set[bytes] = set()
         self.raised: bytes = b""
+        self.heard_at: float = 0.0
         self.failure: str = ""
         self.gone: bool = False
 

@@ -6,7 +6,7 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final, Protocol
 
@@ -34,6 +34,9 @@ class Outlet(Protocol):
     def finish(self, reason: str) -> None:
         """End the connection soon: what waits is sent, nothing more is read. Must not call the hub."""
 
+    def check(self, now: float) -> bool:
+        """See `patience.Watched`."""
+
 
 class Hub:
     """Owns the dispatcher, the outlets of its peers, and the scope in which the timekeeper sleeps."""
@@ -45,12 +48,15 @@ class Hub:
         self._sleep = trio.CancelScope()
         self._draining = False
         self._idle = trio.Event()
+        # There while a task waits for it.
+        self._activity: trio.Event | None = None
         self.read_clock()
 
     def connect(self, outlet: Outlet, address: str) -> Peer:
         """A connection has begun."""
         peer = self._dispatcher.connect(address)
         self._outlets[peer] = outlet
+        self._note_activity()
         return peer
 
     def receive(self, peer: Peer, data: bytes) -> None:
@@ -77,6 +83,10 @@ class Hub:
         for outlet in self._outlets.values():
             outlet.finish(reason)
 
+    def outlets(self) -> Iterable[Outlet]:
+        """Those of all connections."""
+        return self._outlets.values()
+
     def flush(self) -> None:
         """To be called after each door, or after several: sends what they brought about."""
         for peer in self._dispatcher.take_touched():
@@ -87,12 +97,19 @@ class Hub:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
             self._sleep.deadline = self._next_deadline()
+        if self._activity is not None:
+            self._note_activity()
         if self._draining and not self._dispatcher.has_work():
             self._idle.set()
 
     def close(self) -> None:
         """Let go of the jobs that are left; to be called when no connection and no timekeeper is there any more."""
         self._dispatcher.close()
+
+    async def wait_active(self) -> None:
+        """Wait until a connection comes, or anything is received or sent; only one task may wait."""
+        self._activity = trio.Event()
+        await self._activity.wait()
 
     async def wait_idle(self) -> None:
         """After `drain`: wait until no job is running, and none is queued for a worker that is connected."""
@@ -126,6 +143,11 @@ class Hub:
         for peer in peers:
             peer.outbox_bytes += unsent[peer.number]
         return peers
+
+    def _note_activity(self) -> None:
+        if self._activity is not None:
+            self._activity.set()
+            self._activity = None
 
     def _next_deadline(self) -> float:
         deadline = self._dispatcher.next_deadline()

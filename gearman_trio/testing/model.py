@@ -15,14 +15,14 @@ from math import inf
 
 from attrs import define, field
 
-from .records import SUBMISSIONS, ModelJob, ModelPeer
+from .records import SUBMISSIONS, ModelJob, ModelPeer, ModelPolicy
 
 __all__ = ["ModelBroker"]
 
 
 @define(kw_only=True)
-class ModelBroker:
-    """The broker; the first attributes are the policy, named as in `core`.
+class ModelBroker(ModelPolicy):
+    """The broker.
 
     Attributes:
         now: the clock, both monotonic and epoch.
@@ -31,15 +31,6 @@ class ModelBroker:
         sleeps: who sleeps for which function, longest first.
         functions: every function heard of, with the most jobs it may have by priority (0 for no limit).
     """
-
-    handle_prefix: bytes = b"H:t"
-    round_robin: bool = True
-    global_priority: bool = True
-    worker_wakeup: int = 1
-    wake_seconds: float = 0.1
-    max_attempts: int = 0
-    requeue_on_timeout: bool = False
-    exceptions: bool = False
 
     now: float = 0.0
     draining: bool = False
@@ -65,7 +56,8 @@ class ModelBroker:
             job.clients = [client for client in job.clients if client is not peer]
             if job.state == "queued" and not job.clients and not job.background:
                 self.jobs.remove(job)
-        self.reset_abilities(peer)
+        for function in list(peer.abilities):
+            self._drop_ability(peer, function)
         for job in self.running(peer):
             self._lose(job)
 
@@ -133,6 +125,7 @@ class ModelBroker:
             return
         job = self._find_same(function, unique, workload)
         if job is None:
+            self.functions.setdefault(function, (0, 0, 0))
             job = ModelJob(self.handle_prefix + b":%d" % next(self._handles), function, unique, workload)
             job.priority, job.reducer = priority, reducer
             self.jobs.append(job)
@@ -155,13 +148,11 @@ class ModelBroker:
         client.heard.append(("STATUS_RES", handle, *known))
 
     def get_status_unique(self, client: ModelPeer, unique: bytes) -> None:
-        """GET_STATUS_UNIQUE: of the function that was heard of first, if several have such a job."""
+        """GET_STATUS_UNIQUE: of the youngest such job, if several functions have one."""
         known = (b"0", b"0", b"0", b"0", b"0")
-        for function in reversed(self.functions):
-            for job in self.jobs:
-                if job.function == function and job.unique == unique and unique not in {b"", b"-"}:
-                    clients = b"%d" % len(job.clients)
-                    known = (b"1", b"1" if job.worker else b"0", *job.progress, clients)
+        for job in self.jobs:
+            if job.unique == unique and unique not in {b"", b"-"}:
+                known = (b"1", b"1" if job.worker else b"0", *job.progress, b"%d" % len(job.clients))
         client.heard.append(("STATUS_RES_UNIQUE", unique, *known))
 
     # Workers
@@ -180,16 +171,11 @@ class ModelBroker:
 
     def cant_do(self, worker: ModelPeer, function: bytes) -> None:
         """CANT_DO."""
-        if function not in worker.abilities:
-            return
-        if (worker, function) in self.sleeps:
-            self.sleeps.remove((worker, function))
-        if worker.woken_for == function:
-            self._settle(worker)
-        del worker.abilities[function]
-        worker.passed_over.pop(function, None)
-        for others in worker.passed_over.values():
-            others.discard(function)
+        if function in worker.abilities:
+            self._drop_ability(worker, function)
+            for job in self.running(worker) if self.requeue_on_cant_do else []:
+                if job.function == function:
+                    self._lose(job)
 
     def reset_abilities(self, worker: ModelPeer) -> None:
         """RESET_ABILITIES."""
@@ -293,18 +279,20 @@ class ModelBroker:
         """Why a submission is refused, or nothing."""
         if not function:
             return b"INVALID_FUNCTION_NAME"
-        if self.draining and function not in self.functions:
-            return b"SHUTDOWN"
-        self.functions.setdefault(function, (0, 0, 0))
         if len(unique) > 64:
             return b"ARGUMENT_TOO_LARGE"
         if self._find_same(function, unique, workload) is not None:
             return b""
         if self.draining:
             return b"SHUTDOWN"
-        most = self.functions[function][priority]
-        if most and len([job for job in self.jobs if job.function == function]) >= most:
-            return b"QUEUE_ERROR"
+        own = [job for job in self.jobs if job.function == function]
+        most = self.functions.get(function, (0, 0, 0))[priority]
+        for jobs, allowed in [(own, most), (own, self.max_jobs_per_function), (self.jobs, self.max_jobs)]:
+            if allowed and len(jobs) >= allowed:
+                return b"QUEUE_ERROR"
+        for jobs, allowed in [(own, self.max_held_bytes_per_function), (self.jobs, self.max_held_bytes)]:
+            if allowed and sum(len(job.workload) for job in jobs) + len(workload) > allowed:
+                return b"QUEUE_ERROR"
         return b""
 
     def _put(self, job: ModelJob, state: str) -> None:
@@ -371,6 +359,16 @@ class ModelBroker:
                 others.add(chosen.function)
 
     # Sleep
+
+    def _drop_ability(self, worker: ModelPeer, function: bytes) -> None:
+        if (worker, function) in self.sleeps:
+            self.sleeps.remove((worker, function))
+        if worker.woken_for == function:
+            self._settle(worker)
+        del worker.abilities[function]
+        worker.passed_over.pop(function, None)
+        for others in worker.passed_over.values():
+            others.discard(function)
 
     def _arise(self, worker: ModelPeer) -> None:
         worker.sleeping = False

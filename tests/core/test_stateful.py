@@ -38,6 +38,7 @@ REPORTS: list[Reply] = [
     ("WORK_STATUS", b"", b"9"),
 ]
 MALFORMED = [
+    ("WORK_STATUS", b"H:t:1\x001\0" + b"9" * 65),
     ("CAN_DO", b"f\0g"),
     ("CAN_DO_TIMEOUT", b"f"),
     ("CAN_DO_TIMEOUT", b"f\0soon"),
@@ -66,6 +67,11 @@ POLICIES: dict[str, list[Any]] = {
     "worker_wakeup": [1, 1, 1, 0, 2],
     "max_attempts": [0, 1, 2],
     "requeue_on_timeout": [True, False],
+    "requeue_on_cant_do": [True, False, False],
+    "max_jobs": [0, 0, 7],
+    "max_jobs_per_function": [0, 0, 4],
+    "max_held_bytes": [0, 0, 11_000],
+    "max_held_bytes_per_function": [0, 0, 6000],
     "exceptions": [True, False, False],
 }
 
