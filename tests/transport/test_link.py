@@ -1,4 +1,4 @@
-"""The link over memory streams: what goes out, what comes in, and how it ends."""
+"""The link over memory streams and sockets: what goes out, what comes in, and how it ends."""
 
 from __future__ import annotations
 
@@ -245,3 +245,109 @@ async def test_a_cancelled_link_closes_its_stream() -> None:
 
     assert running.link.ended
     assert not await theirs.receive_some(1)
+
+
+# ---- over sockets, which the link asks directly ------------------------------------------------------------------
+
+
+def socket_streams() -> tuple[trio.SocketStream, trio.SocketStream]:
+    ours, theirs = trio.socket.socketpair()
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
+
+
+async def test_packets_cross_a_socket_both_ways() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        for number in range(3):
+            running.link.send(GRAB)
+            assert GRAB == await theirs.receive_some()
+            await theirs.send_all(ECHO[:5])
+            await wait_all_tasks_blocked()
+            await theirs.send_all(ECHO[5:])
+            await wait_all_tasks_blocked()
+            assert number + 1 == len(running.packets)
+        await theirs.send_eof()
+
+    assert ([(17, b"hello")] * 3, 3 * len(ECHO)) == (running.packets, running.link.received_bytes)
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_what_a_socket_does_not_take_at_once_follows() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    packets = [encode_request(PacketType.ECHO_REQ, b"%d" % number * size) for number, size in enumerate([5, 10**6, 7])]
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        running.link.send(*packets)
+        await wait_all_tasks_blocked()
+        waited = running.link.unsent_bytes
+        received = bytearray()
+        while len(received) < sum(map(len, packets)):
+            received += await theirs.receive_some()
+        running.link.send(GRAB)
+
+        assert GRAB == await theirs.receive_some()
+        assert 0 < waited <= sum(map(len, packets))
+        assert 0 == running.link.unsent_bytes
+        assert b"".join(packets) == received
+        nursery.cancel_scope.cancel()
+
+
+async def test_socket_that_was_reset_ends_the_link() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    await theirs.send_all(ECHO)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        running.link.send(GRAB)
+        await wait_all_tasks_blocked()
+        # Bytes that nobody has read make the end a reset.
+        await theirs.aclose()
+
+    assert [(17, b"hello")] == running.packets
+    assert "the connection broke: ConnectionResetError" in running.reason
+
+
+async def test_write_to_a_socket_that_is_gone_leaves_the_reader_the_last_word() -> None:
+    ours, theirs = socket_streams()
+    await theirs.send_all(ECHO)
+    await theirs.aclose()
+    running = Running(PacketLink(ours))
+    running.link.send(GRAB)
+    await running.run()
+
+    assert [(17, b"hello")] == running.packets
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_socket_that_this_side_closes_ends_the_link_and_no_other_file_is_written_to() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await wait_all_tasks_blocked()
+        number = ours.socket.fileno()
+        ours.socket.close()
+        other, peer = socket_streams()
+        # The system gives the lowest number that is free.
+        assert number in {other.socket.fileno(), peer.socket.fileno()}
+        running.link.send(GRAB)
+
+    assert "the connection broke" in running.reason
+    for one, another in [(other, peer), (peer, other)]:
+        await one.send_eof()
+        assert b"" == await another.receive_some()
+    for stream in (other, peer, theirs):
+        await stream.aclose()
+
+
+async def test_cancelled_link_closes_its_socket() -> None:
+    ours, theirs = socket_streams()
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(Running(PacketLink(ours)).run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+    assert -1 == ours.socket.fileno()
