@@ -32,9 +32,9 @@ _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 class PacketLink:
     """Carries packets over one stream: one task reads, one task writes, anyone may `send` at any time.
 
-    The mutable state is the queue of packets to send, the counts of its bytes and packets and of what came in, and
-    whether the link has ended.  Because a task of the link's own writes, a caller that is cancelled never leaves half
-    a packet behind.
+    The mutable state is the queue of packets to send, the counts of its bytes and packets and of all bytes that
+    moved, and whether the link has ended.  Because a task of the link's own writes, a caller that is cancelled never
+    leaves half a packet behind.
     """
 
     def __init__(self, stream: trio.abc.Stream, *, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
@@ -49,7 +49,7 @@ class PacketLink:
         self._unsent_bytes = 0
         self._packets_queued = 0
         self._packets_begun = 0
-        self._received_bytes = 0
+        self._moved_bytes = 0
         # Each is there only while a task waits for it.
         self._work: trio.Event | None = None
         self._drained: trio.Event | None = None
@@ -77,9 +77,9 @@ class PacketLink:
         return self._packets_begun
 
     @property
-    def received_bytes(self) -> int:
-        """How many bytes have come since the beginning; also the first ones of a packet that is not complete yet."""
-        return self._received_bytes
+    def moved_bytes(self) -> int:
+        """How many bytes have come in or gone out since the beginning, those of unfinished packets too."""
+        return self._moved_bytes
 
     def send(self, *packets: bytes) -> None:
         """Queue packets to be sent in this order; never waits. After the link's end they are thrown away."""
@@ -139,7 +139,7 @@ class PacketLink:
             if not data:
                 middle = " in the middle of a packet" if decoder.buffered else ""
                 return f"the job server closed the connection{middle}"
-            self._received_bytes += len(data)
+            self._moved_bytes += len(data)
             packets = decoder.feed(bytes(data))
             try:
                 if packets:
@@ -184,16 +184,25 @@ class PacketLink:
                 raise trio.BrokenResourceError from exc
 
     async def _send_all(self, batch: bytes) -> None:
-        sent = 0
-        if self._socket is not None:
+        rest = memoryview(batch)
+        while rest:
+            count = await self._send_some(rest)
+            self._moved_bytes += count
+            rest = rest[count:]
+
+    async def _send_some(self, data: memoryview) -> int:
+        if self._socket is None:
+            # In pieces, so that it shows when a large packet gets on.
+            piece = data[:_JOIN_BYTES]
+            await self._stream.send_all(piece)
+            return len(piece)
+        while True:
             try:
-                sent = os.write(self._socket.fileno(), batch)
+                return os.write(self._socket.fileno(), data)
             except BlockingIOError:
-                pass
+                await trio.lowlevel.wait_writable(self._socket)
             except OSError as exc:
                 raise trio.BrokenResourceError from exc
-        if sent < len(batch):
-            await self._stream.send_all(memoryview(batch)[sent:] if sent else batch)
 
     def _take_batch(self) -> bytes:
         """Take packets off the outbox: all of them where they are small, a large one by itself."""

@@ -134,6 +134,11 @@ async def test_large_packets_go_out_in_order_between_small_ones() -> None:
     assert b"".join(packets) == received
 
 
+async def receive_bytes(stream: trio.abc.ReceiveStream, count: int) -> None:
+    while count:
+        count -= len(await stream.receive_some(count))
+
+
 async def test_a_slow_writer_makes_senders_wait() -> None:
     ours, theirs = lockstep_stream_pair()
     link = PacketLink(ours)
@@ -152,7 +157,7 @@ async def test_a_slow_writer_makes_senders_wait() -> None:
         await wait_all_tasks_blocked()
         assert ["first", "second"] == order
         assert (1_200_000, 1) == (link.unsent_bytes, link.packets_begun)
-        await theirs.receive_some(600_000)
+        await receive_bytes(theirs, 600_000)
         await wait_all_tasks_blocked()
         assert ["first", "second", "third"] == order
         nursery.cancel_scope.cancel()
@@ -168,7 +173,7 @@ async def test_a_cancelled_wait_for_room_leaves_the_link_as_it_was() -> None:
             nursery.start_soon(wait_then_cancel, scope)
             await link.wait_writable()
         assert scope.cancelled_caught
-        nursery.start_soon(theirs.receive_some, 2_000_000)
+        nursery.start_soon(receive_bytes, theirs, 2_000_000)
         await link.wait_writable()
         nursery.cancel_scope.cancel()
 
@@ -270,7 +275,7 @@ async def test_packets_cross_a_socket_both_ways() -> None:
             assert number + 1 == len(running.packets)
         await theirs.send_eof()
 
-    assert ([(17, b"hello")] * 3, 3 * len(ECHO)) == (running.packets, running.link.received_bytes)
+    assert ([(17, b"hello")] * 3, 3 * len(ECHO + GRAB)) == (running.packets, running.link.moved_bytes)
     assert "the job server closed the connection" == running.reason
 
 
@@ -283,13 +288,18 @@ async def test_what_a_socket_does_not_take_at_once_follows() -> None:
         running.link.send(*packets)
         await wait_all_tasks_blocked()
         waited = running.link.unsent_bytes
+        moved = [running.link.moved_bytes]
         received = bytearray()
         while len(received) < sum(map(len, packets)):
             received += await theirs.receive_some()
+            await wait_all_tasks_blocked()
+            moved.append(running.link.moved_bytes)
         running.link.send(GRAB)
 
         assert GRAB == await theirs.receive_some()
         assert 0 < waited <= sum(map(len, packets))
+        # It shows that a large packet gets on, and not only when it is through.
+        assert 2 < len(set(moved))
         assert 0 == running.link.unsent_bytes
         assert b"".join(packets) == received
         nursery.cancel_scope.cancel()
