@@ -15,9 +15,10 @@ from ..protocol import Decoder, PacketType, split_arguments
 from ..signature import Injected, Signature, signature_of
 from ..transport import PacketLink
 from ..worker import Abilities, Job, Middleware
-from ..worker.abilities import Ability, RunIn
+from ..worker.ability import Ability
 from ..worker.execution import execute, open_places
 from ..worker.options import check_lifespan, check_process
+from ..worker.parameters import RunIn
 from .runloop import RunLoopWatcher
 
 __all__ = ["CallReport", "Caller", "call"]

@@ -6,8 +6,8 @@ part in grabbing, so a server that accepts connections but is otherwise dead nev
 others.  The farewell is ECHO_REQ once more: its answer proves that the server has taken every result.  It is said
 where the worker drains, and where a job is to be tried again (`Retry`), once nothing is under way any more.
 
-In between a server is asked whether it lives when it has said nothing for a while; the same question would be answered
-by each of those that have died without closing the connection, if they lived.
+In between it is asked of a server that has been quiet for a while: a server that has died without closing the
+connection is known by its silence after a question, and by nothing else.
 """
 
 from __future__ import annotations
@@ -192,24 +192,25 @@ class Connection:
             self._seat.poll()
 
     async def _watch_answers(self) -> None:
-        """Give up a server that leaves a question unanswered and says nothing else; ask one that is quiet.
+        """Give up a server that leaves a question unanswered while no byte moves; ask one that is quiet.
 
         A server that died without a word would keep the slots of what it was asked for, and the jobs that it gave,
         until TCP gives it up, which takes minutes, or for ever behind a proxy that lives on.
         """
         await self._registered.wait()
-        asked, silent, heard = False, 0, self._link.received_bytes
+        asked, silent, moved = False, 0, self._link.moved_bytes
         while True:
             await trio.sleep(_LOOK_SECONDS)
-            silent = silent + 1 if heard == self._link.received_bytes else 0
-            heard = self._link.received_bytes
+            # What goes out counts as well: a question may have to wait behind a large result.
+            silent = silent + 1 if moved == self._link.moved_bytes else 0
+            moved = self._link.moved_bytes
             if self._seat.grabs or self._probes:
-                if asked and silent == 2:
+                if asked and silent >= 2:
                     self._end_unanswered()
                 elif not asked:
                     # Some time since the last look.
                     asked, silent = True, 0
-            elif silent == 2:
+            elif silent >= 2:
                 self._probes += 1
                 self._link.send(encode_request(PacketType.ECHO_REQ, _PROBE))
                 asked, silent = True, 0

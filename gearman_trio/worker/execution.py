@@ -20,10 +20,11 @@ import trio
 from ..errors import ProcessRaised
 from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
 from ..protocol.codec import pack_size
-from .abilities import Ability, Kind
+from .ability import Ability
 from .control import Fail, Retry, Shutdown
 from .job import Job, printable
 from .middleware import Middleware, through
+from .parameters import Kind
 from .processes import Processes, open_processes
 from .reducing import reduce_parts
 

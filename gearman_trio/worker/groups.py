@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import attrs
 
 from ..names import FunctionName
-from .abilities import Ability
+from .ability import Ability
 from .grabbing import Quota
 
 __all__ = ["Group", "groups_of"]

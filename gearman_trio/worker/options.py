@@ -15,7 +15,8 @@ from ..errors import ConfigError
 from ..names import MAX_CLIENT_ID_BYTES, ClientId, FunctionName
 from ..names import client_id as checked_client_id
 from ..transport import Address, Connect, Tls, dialer, parse_address
-from .abilities import Abilities, Ability
+from .abilities import Abilities
+from .ability import Ability
 from .job import printable
 from .middleware import Middleware
 from .processes import check_extra

@@ -30,7 +30,8 @@ import attrs
 import trio
 
 from ..errors import ConfigError, ProcessDied, ProcessRaised
-from .abilities import Ability, Kind, make_ability
+from .ability import Ability, make_ability
+from .parameters import Kind
 from .targets import Target, find
 
 if TYPE_CHECKING:

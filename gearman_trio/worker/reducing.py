@@ -13,10 +13,10 @@ import trio
 
 from ..client import Client, open_client
 from ..signature import Partition
-from .abilities import Ability, Kind
+from .ability import Ability
 from .job import Job, printable
 from .options import WorkerOptions
-from .parameters import kind_of
+from .parameters import Kind, kind_of
 
 __all__ = ["open_own_client", "reduce_parts"]
 

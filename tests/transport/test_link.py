@@ -1,4 +1,4 @@
-"""The link over memory streams: what goes out, what comes in, and how it ends."""
+"""The link over memory streams and sockets: what goes out, what comes in, and how it ends."""
 
 from __future__ import annotations
 
@@ -134,6 +134,11 @@ async def test_large_packets_go_out_in_order_between_small_ones() -> None:
     assert b"".join(packets) == received
 
 
+async def receive_bytes(stream: trio.abc.ReceiveStream, count: int) -> None:
+    while count:
+        count -= len(await stream.receive_some(count))
+
+
 async def test_a_slow_writer_makes_senders_wait() -> None:
     ours, theirs = lockstep_stream_pair()
     link = PacketLink(ours)
@@ -152,7 +157,7 @@ async def test_a_slow_writer_makes_senders_wait() -> None:
         await wait_all_tasks_blocked()
         assert ["first", "second"] == order
         assert (1_200_000, 1) == (link.unsent_bytes, link.packets_begun)
-        await theirs.receive_some(600_000)
+        await receive_bytes(theirs, 600_000)
         await wait_all_tasks_blocked()
         assert ["first", "second", "third"] == order
         nursery.cancel_scope.cancel()
@@ -168,7 +173,7 @@ async def test_a_cancelled_wait_for_room_leaves_the_link_as_it_was() -> None:
             nursery.start_soon(wait_then_cancel, scope)
             await link.wait_writable()
         assert scope.cancelled_caught
-        nursery.start_soon(theirs.receive_some, 2_000_000)
+        nursery.start_soon(receive_bytes, theirs, 2_000_000)
         await link.wait_writable()
         nursery.cancel_scope.cancel()
 
@@ -262,3 +267,114 @@ async def test_writable_up_to_a_megabyte_and_not_after_the_end() -> None:
     await theirs.aclose()
     await running.run()
     assert not running.link.writable
+
+
+# ---- over sockets, which the link asks directly ------------------------------------------------------------------
+
+
+def socket_streams() -> tuple[trio.SocketStream, trio.SocketStream]:
+    ours, theirs = trio.socket.socketpair()
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
+
+
+async def test_packets_cross_a_socket_both_ways() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        for number in range(3):
+            running.link.send(GRAB)
+            assert GRAB == await theirs.receive_some()
+            await theirs.send_all(ECHO[:5])
+            await wait_all_tasks_blocked()
+            await theirs.send_all(ECHO[5:])
+            await wait_all_tasks_blocked()
+            assert number + 1 == len(running.packets)
+        await theirs.send_eof()
+
+    assert ([(17, b"hello")] * 3, 3 * len(ECHO + GRAB)) == (running.packets, running.link.moved_bytes)
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_what_a_socket_does_not_take_at_once_follows() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    packets = [encode_request(PacketType.ECHO_REQ, b"%d" % number * size) for number, size in enumerate([5, 10**6, 7])]
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        running.link.send(*packets)
+        await wait_all_tasks_blocked()
+        waited = running.link.unsent_bytes
+        moved = [running.link.moved_bytes]
+        received = bytearray()
+        while len(received) < sum(map(len, packets)):
+            received += await theirs.receive_some()
+            await wait_all_tasks_blocked()
+            moved.append(running.link.moved_bytes)
+        running.link.send(GRAB)
+
+        assert GRAB == await theirs.receive_some()
+        assert 0 < waited <= sum(map(len, packets))
+        # It shows that a large packet gets on, and not only when it is through.
+        assert 2 < len(set(moved))
+        assert 0 == running.link.unsent_bytes
+        assert b"".join(packets) == received
+        nursery.cancel_scope.cancel()
+
+
+async def test_socket_that_was_reset_ends_the_link() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    await theirs.send_all(ECHO)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        running.link.send(GRAB)
+        await wait_all_tasks_blocked()
+        # Bytes that nobody has read make the end a reset.
+        await theirs.aclose()
+
+    assert [(17, b"hello")] == running.packets
+    assert "the connection broke: ConnectionResetError" in running.reason
+
+
+async def test_write_to_a_socket_that_is_gone_leaves_the_reader_the_last_word() -> None:
+    ours, theirs = socket_streams()
+    await theirs.send_all(ECHO)
+    await theirs.aclose()
+    running = Running(PacketLink(ours))
+    running.link.send(GRAB)
+    await running.run()
+
+    assert [(17, b"hello")] == running.packets
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_socket_that_this_side_closes_ends_the_link_and_no_other_file_is_written_to() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await wait_all_tasks_blocked()
+        number = ours.socket.fileno()
+        ours.socket.close()
+        other, peer = socket_streams()
+        # The system gives the lowest number that is free.
+        assert number in {other.socket.fileno(), peer.socket.fileno()}
+        running.link.send(GRAB)
+
+    assert "the connection broke" in running.reason
+    for one, another in [(other, peer), (peer, other)]:
+        await one.send_eof()
+        assert b"" == await another.receive_some()
+    for stream in (other, peer, theirs):
+        await stream.aclose()
+
+
+async def test_cancelled_link_closes_its_socket() -> None:
+    ours, theirs = socket_streams()
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(Running(PacketLink(ours)).run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+    assert -1 == ours.socket.fileno()

@@ -14,7 +14,7 @@ from gearman_trio.errors import ConfigError
 from gearman_trio.names import FunctionName, JobHandle
 from gearman_trio.transport import PacketLink
 from gearman_trio.worker import Abilities, Job, ThreadJob
-from gearman_trio.worker.abilities import Kind
+from gearman_trio.worker.parameters import Kind
 
 if TYPE_CHECKING:
     import gearman_trio.worker as only_for_type_checkers

@@ -9,7 +9,7 @@ from gearman_trio.names import FunctionName
 from gearman_trio.serializers import JSON, TEXT
 from gearman_trio.signature import signature_of
 from gearman_trio.worker import Abilities
-from gearman_trio.worker.abilities import Ability
+from gearman_trio.worker.ability import Ability
 
 
 def library(namespace: str | bytes = "") -> Abilities:

@@ -363,6 +363,33 @@ async def test_large_packet_that_takes_its_time_is_no_silence(autojump_clock: Cl
     assert [] == caplog.messages
 
 
+async def test_large_result_that_takes_its_time_is_no_silence(autojump_clock: Clock, caplog: Log) -> None:
+    """The next question waits behind it, so the server cannot answer."""
+    abilities = Abilities()
+
+    @abilities.function
+    async def large() -> bytes:
+        return bytes(6 * 2**18)
+
+    async with ready_worker(abilities) as (_, peer, servers):
+        hook = peer.worker_end.send_stream.send_all_hook
+        assert hook is not None
+
+        async def slowly() -> None:
+            await trio.sleep(20)
+            await hook()
+
+        peer.worker_end.send_stream.send_all_hook = slowly
+        began = trio.current_time()
+        await peer.assign(1, b"large")
+        # The result goes out in six pieces, and another packet before it.
+        while trio.current_time() < began + 130:
+            assert b"" != await peer.stream.receive_some()
+
+        assert 1 == len(servers.attempts)
+    assert [] == caplog.messages
+
+
 async def test_answer_to_a_probe_that_nobody_sent_is_an_error(autojump_clock: Clock, caplog: Log) -> None:
     async with ready_worker(make_abilities()) as (_, peer, servers):
         await peer.send(P.ECHO_RES, b"gearman_trio: still there?")

@@ -14,8 +14,9 @@ import trio.testing
 from gearman_trio.protocol import Decoder, PacketType, split_arguments
 from gearman_trio.transport import PacketLink
 from gearman_trio.worker import Abilities, Job, ThreadJob
-from gearman_trio.worker.abilities import Ability, RunIn
+from gearman_trio.worker.ability import Ability
 from gearman_trio.worker.execution import End, Ending, Executor, Places, execute, open_executor
+from gearman_trio.worker.parameters import RunIn
 
 from .fakes import Peer
 

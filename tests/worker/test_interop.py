@@ -190,3 +190,37 @@ async def test_many_grabs_at_a_time_are_answered_in_order() -> None:
 
         assert all(result == workload[::-1] for workload, result in results.items())
         assert 1000 == len(results) == worker.statistics().done
+
+
+async def test_server_that_was_killed_and_started_again_has_its_worker_back() -> None:
+    """Whatever the worker was about: it ran one job, and slept otherwise."""
+    abilities = make_abilities()
+    began = trio.Event()
+    reasons = []
+
+    @abilities.function(max_running=1)
+    async def held(workload: bytes) -> None:
+        began.set()
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as exc:
+            reasons.append(exc.reason)
+            raise
+
+    async with open_gearmand() as first, open_worker(abilities, f"127.0.0.1:{first.port}", concurrency=3) as worker:
+        async with open_client(f"127.0.0.1:{first.port}") as client, client.stream("held"):
+            await began.wait()
+            first.process.kill()
+            await first.process.wait()
+        while worker.ready:
+            await trio.lowlevel.checkpoint()
+        async with open_gearmand(port=first.port) as second:
+            with trio.fail_after(60):
+                await worker.wait_ready()
+                done = await gearman(second, "reverse", b"abc")
+
+            assert b"cba" == done.stdout
+            statistics = worker.statistics()
+            assert (1, 1, 0) == (statistics.done, statistics.lost, statistics.running)
+            assert ["the connection to the job server was lost"] == reasons
+            await worker.drain()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
 from gearman_trio.protocol import PacketType
+from gearman_trio.server import open_server
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker, run_worker
 
@@ -200,3 +202,37 @@ async def test_connection_that_comes_when_the_worker_drains_already_is_closed(
 
     assert 2 == await drain_beside(abilities, connect_late)
     await late[0].closed()
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one name, which a test gives another address."""
+
+    def __init__(self) -> None:
+        self.address = ""
+
+    async def getaddrinfo(self, host: Any, port: Any, family: int = 0, *arguments: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        assert host == b"jobs.test"
+        return [(trio.socket.AF_INET, trio.socket.SOCK_STREAM, 0, "", (self.address, port))]
+
+    async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
+        raise AssertionError
+
+
+async def test_name_is_looked_up_again_for_each_attempt(abilities: Abilities) -> None:
+    """A server that moved is found at its new address."""
+    resolver = Resolver()
+    before = trio.socket.set_custom_hostname_resolver(resolver)
+    try:
+        async with open_server(host="127.0.0.1", port=0) as old:
+            port = old.addresses[0].port
+            async with open_server(host="127.0.0.2", port=port) as new, new.open_client() as client:
+                resolver.address = "127.0.0.1"
+                with trio.fail_after(30):
+                    async with open_worker(abilities, f"jobs.test:{port}") as worker:
+                        resolver.address = "127.0.0.2"
+                        await old.drain(0)
+                        assert b"moved" == await client.run("echo", b"moved")
+                        assert 1 == worker.statistics().done
+    finally:
+        trio.socket.set_custom_hostname_resolver(before)

@@ -16,7 +16,7 @@ from gearman_trio.protocol import Decoder, PacketType, split_arguments
 from gearman_trio.serializers import BYTES, JSON, TEXT, Serializer
 from gearman_trio.transport import PacketLink
 from gearman_trio.worker import Abilities, Job, ThreadJob
-from gearman_trio.worker.abilities import Ability
+from gearman_trio.worker.ability import Ability
 from gearman_trio.worker.execution import End, Ending, Places, execute
 
 from .fakes import Peer
