@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 #: How much is read from a stream at once.
 _RECEIVE_BYTES: Final = 131072
 
+#: From so many bytes on an outbox is sent in pieces; those that are smaller are still joined with their neighbours.
+_PIECES_BYTES: Final = 65536
+
 
 class Connection(ABC):
     """The life of one connection; subclasses move its bytes."""
@@ -74,6 +77,15 @@ class Connection(ABC):
         if self._peer.failure:
             self.finish(self._peer.failure)
 
+    def room(self) -> memoryview | None:
+        """See `transport.pump.SocketOwner`."""
+        return self._peer.decoder.room()
+
+    def filled(self, count: int) -> None:
+        """See `transport.pump.SocketOwner`."""
+        if self._peer.decoder.filled(count):
+            self.received(b"")
+
     @abstractmethod
     def flush(self) -> None:
         """See `hub.Outlet`."""
@@ -119,9 +131,14 @@ class SocketConnection(Connection):
     def flush(self) -> None:
         """See `hub.Outlet`."""
         pumped = self._pumped
+        size = self._peer.outbox_bytes
         outbox = self._peer.take_outbox()
         behind = pumped.unsent_bytes
-        if not pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox)):
+        if size < _PIECES_BYTES:
+            sent = pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))
+        else:
+            sent = pumped.send_pieces(_gather(outbox), size)
+        if not sent:
             if pumped.unsent_bytes > self._options.outbox_pause_bytes:
                 pumped.pause()
             if behind:
@@ -263,6 +280,23 @@ class StreamConnection(Connection):
             self._unsent_bytes = 0
             self._reader.unpark()
             await self._writer.park()
+
+
+def _gather(outbox: list[bytes]) -> list[bytes]:
+    """The same bytes in fewer pieces, without a copy of the large ones."""
+    pieces: list[bytes] = []
+    small: list[bytes] = []
+    for data in outbox:
+        if len(data) < _PIECES_BYTES:
+            small.append(data)
+            continue
+        if small:
+            pieces.append(b"".join(small))
+            small = []
+        pieces.append(data)
+    if small:
+        pieces.append(b"".join(small))
+    return pieces
 
 
 def _describe(stream: trio.abc.Stream) -> tuple[str, str]:
