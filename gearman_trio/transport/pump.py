@@ -229,7 +229,9 @@ class PumpedSocket:
 class Pump:
     """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor."""
 
-    def __init__(self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0) -> None:
+    def __init__(
+        self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0, turn_seconds: float = _TURN_SECONDS
+    ) -> None:
         """Make a pump.
 
         Args:
@@ -237,7 +239,9 @@ class Pump:
             busy_poll_seconds: how long to look for more, after something came, before Trio waits. A peer that answers
                 within that time is spared a pass of the scheduler and the kernel's putting the processor to sleep and
                 waking it. Only for a process in which nothing else runs: other tasks wait for so long, too.
+            turn_seconds: after how long Trio's other tasks get their turn, if not after a number of rounds.
         """
+        self._turn_seconds = turn_seconds
         self._busy_poll_seconds = busy_poll_seconds
         self._epoll = select.epoll()
         self._sockets: dict[int, PumpedSocket] = {}
@@ -301,7 +305,7 @@ class Pump:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-            until = perf_counter() + _TURN_SECONDS
+            until = perf_counter() + self._turn_seconds
             for rounds in range(_BUSY_ROUNDS if self._busy_poll_seconds else _ROUNDS):
                 events = unvisited or poll(0, _EVENTS)
                 unvisited = []
