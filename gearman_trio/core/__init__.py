@@ -26,5 +26,5 @@ __all__ = [
     "Policy",
 ]
 
-#: Whether this package and `protocol` run as compiled by mypyc; if not, as plain Python.
+#: Whether this package, `protocol` and the pump of `transport` run as compiled by mypyc; if not, as plain Python.
 COMPILED: Final = dispatcher.__file__.endswith(tuple(EXTENSION_SUFFIXES))

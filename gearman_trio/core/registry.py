@@ -182,6 +182,8 @@ class Registry:
         for function in self.functions.values():
             function.close()
         self.jobs = {}
+        self._uniques = {}
+        self._namesakes = {}
         self.timers = Deadlines()
         self.schedule = Deadlines()
 

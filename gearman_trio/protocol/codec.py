@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from .body import LargeBody
 from .table import PACKETS, PacketSpec, Sender
 
 __all__ = [
@@ -47,7 +48,7 @@ TEXT: Final = -2
 #: Stands in the place of a packet's type where a packet had the magic of the other direction.
 WRONG_MAGIC: Final = -1
 
-#: From this size on a body is cut out of the buffer by itself, so that it is copied once and not twice.
+#: Over this size a body that has not come whole gets memory of its own, so that it need not be copied again.
 _LARGE: Final = 65536
 
 _header: Final = Struct(">4sII")
@@ -69,7 +70,7 @@ class Decoder:
         failure: why nothing more can be read from this stream, or ``None``. The packets that `feed` gave are good.
     """
 
-    __slots__ = ("_buffer", "_expected", "_max_packet", "_needed", "_text", "begun", "failure")
+    __slots__ = ("_buffer", "_expected", "_large", "_max_packet", "_needed", "_text", "begun", "failure")
 
     def __init__(self, *, responses: bool = False, max_packet_bytes: int = MAX_PACKET_BYTES, text: bool = True) -> None:
         """Make a decoder.
@@ -83,15 +84,17 @@ class Decoder:
         self._max_packet = max_packet_bytes
         self._text = text
         self._buffer = bytearray()
-        # How many bytes the buffer must hold before another look at it is worth while; 0 where it is empty.
+        # How many bytes the buffer must hold before another look at it is worth while; 0 where nothing is kept.
         self._needed = 0
         self.begun = 0
+        # The body of the packet that is kept, where it is large. Invariant: the buffer is empty then.
+        self._large: LargeBody | None = None
         self.failure: RemoteProtocolError | None = None
 
     @property
     def buffered(self) -> int:
         """How many bytes of a packet that has not come whole are kept."""
-        return len(self._buffer)
+        return len(self._buffer) if self._large is None else HEADER_BYTES + self._large.received
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take what was received and give every packet that is whole, as (type, body), in order.
@@ -104,12 +107,19 @@ class Decoder:
             return packets
         resumed = self._needed != 0
         if resumed:
-            buffer = self._buffer
-            buffer += data
-            if len(buffer) < self._needed:
-                return packets
-            data = self._take_large(packets) if self._needed > _LARGE else bytes(buffer)
-            self._buffer = bytearray()
+            if self._large is not None:
+                data = data[self._large.add(data) :]
+                if not self._large.whole:
+                    return packets
+                packets.append((self._large.kind, self._large.take()))
+                self._large = None
+            else:
+                buffer = self._buffer
+                buffer += data
+                if len(buffer) < self._needed:
+                    return packets
+                data = bytes(buffer)
+                self._buffer = bytearray()
             self._needed = 0
         position = 0
         end = len(data)
@@ -137,21 +147,30 @@ class Decoder:
             body = position + HEADER_BYTES
             if end - body < size:
                 self._needed = HEADER_BYTES + size
+                if size > _LARGE:
+                    self._large = LargeBody(kind, size, data[body:])
                 break
             position = body + size
             packets.append((kind, data[body:position]))
         if self._needed:
-            self._buffer += data[position:] if position else data
+            if self._large is None:
+                self._buffer += data[position:] if position else data
             if packets or not resumed:
                 self.begun += 1
         return packets
 
-    def _take_large(self, packets: list[tuple[int, bytes]]) -> bytes:
-        """Move the one packet that the buffer begins with into `packets`; give what follows it."""
-        with memoryview(self._buffer) as view:
-            magic, kind, _ = _unpack_header(view, 0)
-            packets.append((kind if magic == self._expected else WRONG_MAGIC, bytes(view[HEADER_BYTES : self._needed])))
-            return bytes(view[self._needed :])
+    def room(self) -> memoryview | None:
+        """Where the next bytes are best received: into the large body that is on its way, `None` where there is none.
+
+        The memory must be let go of before any other method is called, then `filled` once, and `feed` as it says.
+        """
+        return None if self._large is None else self._large.room()
+
+    def filled(self, count: int) -> bool:
+        """So many bytes were written into `room`. Say whether the packet is whole, for the next `feed` to give."""
+        assert self._large is not None
+        self._large.received += count
+        return self._large.whole
 
     def _line(self, data: bytes, start: int, packets: list[tuple[int, bytes]]) -> int:
         """Take the line at `start`; give where it ends, or -1 where it has not ended yet or must not be."""

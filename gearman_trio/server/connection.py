@@ -32,6 +32,9 @@ _RECEIVE_BYTES: Final = 131072
 #: How much is sent over a stream at once.
 _SEND_BYTES: Final = 262144
 
+#: From so many bytes on an outbox is sent in pieces; those that are smaller are still joined with their neighbours.
+_PIECES_BYTES: Final = 65536
+
 
 class Connection(ABC):
     """The life of one connection; subclasses move its bytes."""
@@ -104,6 +107,15 @@ class Connection(ABC):
             self._lingers = True
             self.finish(self._peer.failure)
 
+    def room(self) -> memoryview | None:
+        """See `transport.pump.SocketOwner`."""
+        return self._peer.decoder.room()
+
+    def filled(self, count: int) -> None:
+        """See `transport.pump.SocketOwner`."""
+        if self._peer.decoder.filled(count):
+            self.received(b"")
+
     @abstractmethod
     def flush(self) -> None:
         """See `hub.Outlet`."""
@@ -170,9 +182,14 @@ class SocketConnection(Connection):
     def flush(self) -> None:
         """See `hub.Outlet`."""
         pumped = self._pumped
+        size = self._peer.outbox_bytes
         outbox = self._peer.take_outbox()
         behind = pumped.unsent_bytes
-        if not pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox)):
+        if size < _PIECES_BYTES:
+            sent = pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))
+        else:
+            sent = pumped.send_pieces(_gather(outbox), size)
+        if not sent:
             if pumped.unsent_bytes > self._options.outbox_pause_bytes:
                 pumped.pause()
             if behind:
@@ -334,6 +351,23 @@ def remote_host(stream: trio.abc.Stream) -> str:
     except OSError:
         return ""
     return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _gather(outbox: list[bytes]) -> list[bytes]:
+    """The same bytes in fewer pieces, without a copy of the large ones."""
+    pieces: list[bytes] = []
+    small: list[bytes] = []
+    for data in outbox:
+        if len(data) < _PIECES_BYTES:
+            small.append(data)
+            continue
+        if small:
+            pieces.append(b"".join(small))
+            small = []
+        pieces.append(data)
+    if small:
+        pieces.append(b"".join(small))
+    return pieces
 
 
 def _describe(stream: trio.abc.Stream) -> tuple[str, str]:

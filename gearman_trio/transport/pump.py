@@ -25,6 +25,9 @@ __all__ = ["Pump", "PumpedSocket", "SocketOwner", "pump_available"]
 #: How much is read from one socket in one visit.
 _RECEIVE_BYTES: Final = 131072
 
+#: A read of so many bytes may have begun a large packet: its owner is asked whether it has room for the rest.
+_MANY_BYTES: Final = 32768
+
 #: How many sockets are visited in one round.
 _EVENTS: Final = 256
 
@@ -39,6 +42,9 @@ _TURN_SECONDS: Final = 0.01
 #: What waits to be sent is joined up to this size: small pieces share a system call, large ones are not copied.
 _JOIN_BYTES: Final = 262144
 
+#: How many pieces one call may send: the least that Linux and the BSDs take.
+_MAX_PIECES: Final = 1024
+
 pump_available: Final = hasattr(select, "epoll")
 
 # The values of Linux's headers; the names are missing from `select` where there is no epoll.
@@ -51,6 +57,12 @@ class SocketOwner(Protocol):
 
     def received(self, data: bytes) -> None:
         """Bytes have come."""
+
+    def room(self) -> memoryview | None:
+        """Where the next bytes are to be written, where a large packet is under way; it is let go of at once."""
+
+    def filled(self, count: int) -> None:
+        """So many bytes were written into `room`."""
 
     def ended(self, reason: str) -> None:
         """Nothing more will come: end of file, or an error. The socket is not looked at for reading any more."""
@@ -69,7 +81,18 @@ class PumpedSocket:
         late_bytes: how much went into the socket later than it was given to `send`.
     """
 
-    __slots__ = ("_pump", "_queued", "_reading", "_unsent", "_watched", "fd", "late_bytes", "owner", "unsent_bytes")
+    __slots__ = (
+        "_in_place",
+        "_pump",
+        "_queued",
+        "_reading",
+        "_unsent",
+        "_watched",
+        "fd",
+        "late_bytes",
+        "owner",
+        "unsent_bytes",
+    )
 
     def __init__(self, pump: Pump, fd: int, owner: SocketOwner) -> None:
         self._pump = pump
@@ -78,6 +101,8 @@ class PumpedSocket:
         self.unsent_bytes = 0
         self.late_bytes = 0
         self._reading = True
+        # Whether the owner may have room for what comes next.
+        self._in_place = False
         # Invariant: where the first is empty the second is too, and together they are `unsent_bytes` long.
         self._unsent = memoryview(b"")
         self._queued: deque[bytes] = deque()
@@ -103,6 +128,31 @@ class PumpedSocket:
         self._watch()
         return False
 
+    def send_pieces(self, pieces: list[bytes], size: int) -> bool:
+        """As `send`, for pieces that are `size` bytes together; they are not joined, so large ones are not copied."""
+        if self._unsent:
+            self._queued.extend(pieces)
+            self.unsent_bytes += size
+            return False
+        try:
+            count = os.writev(self.fd, pieces[:_MAX_PIECES])
+        except BlockingIOError:
+            count = 0
+        except OSError:
+            # As in `send`.
+            return True
+        if count == size:
+            return True
+        self.unsent_bytes = size - count
+        first = 0
+        while count >= len(pieces[first]):
+            count -= len(pieces[first])
+            first += 1
+        self._unsent = memoryview(pieces[first])[count:]
+        self._queued.extend(pieces[first + 1 :])
+        self._watch()
+        return False
+
     def pause(self) -> None:
         """Stop reading (back-pressure)."""
         if self._reading:
@@ -122,17 +172,28 @@ class PumpedSocket:
         if self._unsent and events & ~_IN:
             self._send_rest()
         if self._reading and events & ~_OUT:
+            room = self.owner.room() if self._in_place else None
+            data = b""
             try:
-                data = os.read(self.fd, _RECEIVE_BYTES)
+                if room is None:
+                    data = os.read(self.fd, _RECEIVE_BYTES)
+                    count = len(data)
+                else:
+                    count = os.readv(self.fd, [room[:_RECEIVE_BYTES]])
             except BlockingIOError:
                 return
             except OSError as exc:
                 self._end(f"broken: {exc}")
                 return
-            if data:
+            if not count:
+                self._end("the peer closed it")
+            elif room is None:
+                self._in_place = count >= _MANY_BYTES
                 self.owner.received(data)
             else:
-                self._end("the peer closed it")
+                # The owner cannot hand the memory on while somebody looks into it.
+                del room
+                self.owner.filled(count)
 
     def _end(self, reason: str) -> None:
         self.pause()
@@ -182,7 +243,9 @@ class PumpedSocket:
 class Pump:
     """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor."""
 
-    def __init__(self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0) -> None:
+    def __init__(
+        self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0, turn_seconds: float = _TURN_SECONDS
+    ) -> None:
         """Make a pump.
 
         Args:
@@ -190,7 +253,9 @@ class Pump:
             busy_poll_seconds: how long to look for more, after something came, before Trio waits. A peer that answers
                 within that time is spared a pass of the scheduler and the kernel's putting the processor to sleep and
                 waking it. Only for a process in which nothing else runs: other tasks wait for so long, too.
+            turn_seconds: after how long Trio's other tasks get their turn, if not after a number of rounds.
         """
+        self._turn_seconds = turn_seconds
         self._busy_poll_seconds = busy_poll_seconds
         self._epoll = select.epoll()
         self._sockets: dict[int, PumpedSocket] = {}
@@ -254,7 +319,7 @@ class Pump:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-            until = perf_counter() + _TURN_SECONDS
+            until = perf_counter() + self._turn_seconds
             for rounds in range(_BUSY_ROUNDS if self._busy_poll_seconds else _ROUNDS):
                 events = unvisited or poll(0, _EVENTS)
                 unvisited = []

@@ -106,6 +106,79 @@ def test_large_bodies_come_whole_with_what_follows_them(size: int, piece: int) -
     assert 12 == decoder.buffered
 
 
+def receive_in_place(decoder: Decoder, body: bytes, start: int, piece: int) -> None:
+    """Write the rest of a body into the room that a decoder has for it, at most `piece` bytes at a time."""
+    whole = False
+    while not whole:
+        room = decoder.room()
+        assert room is not None
+        with room:
+            count = min(len(room), piece)
+            room[:count] = body[start : start + count]
+        start += count
+        whole = decoder.filled(count)
+        assert 12 + start == decoder.buffered
+    assert len(body) == start
+
+
+@pytest.mark.parametrize("piece", [1, 3000, 10_000_000])
+@pytest.mark.parametrize("first", [0, 1, 76_000])
+def test_large_body_received_in_place_is_given_by_the_next_feed(first: int, piece: int) -> None:
+    body = bytes(range(256)) * 300
+    decoder = Decoder()
+    decoder.feed(header(P.ECHO_REQ, len(body)) + body[:first])
+
+    receive_in_place(decoder, body, first, piece)
+
+    assert [(P.ECHO_REQ, body), (P.PRE_SLEEP, b"")] == decoder.feed(header(P.PRE_SLEEP, 0))
+    assert (0, None) == (decoder.buffered, decoder.room())
+
+
+def test_room_grows_until_the_body_is_whole() -> None:
+    body = bytes(range(256)) * 8000
+    decoder = Decoder()
+    decoder.feed(header(P.ECHO_REQ, len(body)) + body[:70_000])
+
+    receive_in_place(decoder, body, 70_000, 10_000_000)
+
+    assert [(P.ECHO_REQ, body)] == decoder.feed(b"")
+
+
+def test_body_may_come_in_place_and_by_feeding_in_turn() -> None:
+    body = bytes(range(256)) * 300
+    decoder = Decoder()
+    decoder.feed(header(P.ECHO_REQ, len(body)))
+    with decoder.room() or pytest.fail("expected room") as room:
+        room[:10_000] = body[:10_000]
+    assert not decoder.filled(10_000)
+    assert [] == decoder.feed(body[10_000:20_000])
+
+    receive_in_place(decoder, body, 20_000, 10_000)
+
+    assert [(P.ECHO_REQ, body)] == decoder.feed(b"")
+
+
+def test_small_bodies_have_no_room_of_their_own() -> None:
+    decoder = Decoder()
+    decoder.feed(header(P.ECHO_REQ, 65_536))
+
+    assert decoder.room() is None
+
+
+@pytest.mark.parametrize(
+    ("received", "room"), [(0, 65_536), (1000, 64_536), (100_000, 1_500_000), (10_000_000, 67_108_864)]
+)
+def test_room_is_for_a_small_multiple_of_what_came(received: int, room: int) -> None:
+    """However much was announced."""
+    decoder = Decoder()
+    decoder.feed(header(P.ECHO_REQ, MAX_PACKET_BYTES) + bytes(received))
+
+    place = decoder.room()
+
+    assert place is not None
+    assert room == len(place)
+
+
 def test_a_large_body_with_the_wrong_magic_is_told_apart_too() -> None:
     stream = header(P.ECHO_RES, 70_000, b"\0RES") + b"x" * 70_000
 

@@ -31,12 +31,24 @@ class Owner:
         self.reads = 0
         self.reasons: list[str] = []
         self.times_all_sent = 0
+        self.place: bytearray | None = None
+        self.filled_bytes = 0
         self.on_received: Callable[[bytes], None] = lambda data: None
 
     def received(self, data: bytes) -> None:
         self.data += data
         self.reads += 1
         self.on_received(data)
+
+    def room(self) -> memoryview | None:
+        return None if self.place is None else memoryview(self.place)[self.filled_bytes :]
+
+    def filled(self, count: int) -> None:
+        assert self.place is not None
+        self.filled_bytes += count
+        if self.filled_bytes == len(self.place):
+            self.received(bytes(self.place))
+            self.place = None
 
     def ended(self, reason: str) -> None:
         self.reasons.append(reason)
@@ -144,6 +156,65 @@ async def test_what_does_not_fit_is_sent_later_and_in_order(kind: socket.Address
             assert (True, 0) == (waiting > 3_400_000, pumped.unsent_bytes)
             assert pumped.send(b"again")
             assert b"again" == await read(theirs, 5)
+
+
+@pytest.mark.parametrize("kind", [socket.AF_UNIX, socket.AF_INET])
+async def test_pieces_that_do_not_fit_are_sent_later_and_in_order(kind: socket.AddressFamily) -> None:
+    pieces = [b"a" * 100_000, b"b", b"c" * 3_000_000, b"d" * 70_000, b"e" * 20_000_000, b"f"]
+    async with open_rig() as rig:
+        with rig.pumped(kind=kind) as (pumped, owner, theirs):
+            at_once = [pumped.send_pieces(pieces, 23_170_002), pumped.send_pieces([b"g", b"h"], 2)]
+            waiting = pumped.unsent_bytes
+
+            received = await read(theirs, 23_170_004)
+
+            assert b"".join([*pieces, b"gh"]) == received
+            await until(lambda: owner.times_all_sent == 1)
+            assert ([False, False], True, 0) == (at_once, waiting > 0, pumped.unsent_bytes)
+
+
+async def test_pieces_that_fit_are_sent_at_once_however_many() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, _, theirs):
+            assert pumped.send_pieces([b"ab", b"cd"], 4)
+            assert b"abcd" == await read(theirs, 4)
+            # More than one call takes.
+            pumped.send_pieces([b"x", b"y"] * 2000, 4000)
+
+            assert b"xy" * 2000 == await read(theirs, 4000)
+
+
+async def test_pieces_to_a_peer_that_has_left_are_thrown_away() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            theirs.close()
+
+            assert pumped.send_pieces([b"a", b"b"], 2)
+            await until(lambda: bool(owner.reasons))
+            assert 0 == pumped.unsent_bytes
+
+
+async def test_rest_of_a_large_packet_is_received_where_the_owner_has_room() -> None:
+    """And what follows it is read as usual."""
+    async with open_rig() as rig:
+        with rig.pumped(kind=socket.AF_INET) as (_, owner, theirs):
+
+            def begun(data: bytes) -> None:
+                if owner.reads == 1:
+                    owner.place = bytearray(400_000)
+
+            owner.on_received = begun
+            theirs.setblocking(True)
+            head, body, tail = b"h" * 100_000, bytes(range(250)) * 1600, b"t" * 10
+            await trio.to_thread.run_sync(theirs.sendall, head)
+            await until(lambda: len(owner.data) == len(head))
+            owner.place = owner.place or bytearray(400_000)
+            place = owner.place
+            await trio.to_thread.run_sync(theirs.sendall, body + tail)
+            await until(lambda: len(owner.data) == 500_010)
+
+            assert head + body + tail == owner.data
+            assert body == place
 
 
 async def test_nothing_is_read_while_paused() -> None:
@@ -442,11 +513,8 @@ def test_event_bits_are_those_of_the_system() -> None:
 
 
 @pytest.mark.slow
-async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("gearman_trio.transport.pump._TURN_SECONDS", 60.0)
-    pump = Pump(lambda: None, busy_poll_seconds=1.0)
+async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn() -> None:
+    pump = Pump(lambda: None, busy_poll_seconds=1.0, turn_seconds=60.0)
     ours, theirs = socket.socketpair()
     ticks = 0
     seen: list[tuple[bytes, int]] = []
