@@ -7,11 +7,18 @@ import sys
 
 import rich.console
 
+from .flight import measure_flight, measure_growth
+from .instructions import measure_instructions
 from .libraries import compare_clients, compare_workers
+from .loads import LOADS, measure_loads
 from .machine import describe
 from .page import write_section
+from .plots import draw, measure_queue, measure_sleepers
 from .processes import Missing
 from .tables import Table
+
+_LENGTHS = [1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000]
+_SLEEPERS = [0, 10, 50, 100, 200, 500, 1_000, 2_000]
 
 _console = rich.console.Console()
 _errors = rich.console.Console(stderr=True)
@@ -31,16 +38,66 @@ def _libraries(arguments: argparse.Namespace) -> list[Table]:
     return tables
 
 
+def _loads(arguments: argparse.Namespace) -> list[Table]:
+    tables = measure_loads(arguments.only or list(LOADS), arguments.rounds, arguments.scale, progress=_progress)
+    return [table for table in tables if table.rows]
+
+
+def _plots(arguments: argparse.Namespace) -> list[Table]:
+    lengths = [length for length in _LENGTHS if length <= arguments.longest]
+    counts = [count for count in _SLEEPERS if count <= arguments.sleepers]
+    queue = measure_queue(lengths, arguments.rounds, progress=_progress)
+    sleepers = measure_sleepers(counts, arguments.rounds, arguments.jobs, progress=_progress)
+    if arguments.write:
+        draw(queue, "queue")
+        draw(sleepers, "sleepers")
+    return [queue.table(), sleepers.table()]
+
+
+def _flight(arguments: argparse.Namespace) -> list[Table]:
+    return [
+        measure_flight(arguments.counts, progress=_progress),
+        measure_growth(arguments.jobs, progress=_progress),
+    ]
+
+
+def _instructions(arguments: argparse.Namespace) -> list[Table]:
+    return [measure_instructions(arguments.repeats, progress=_progress)]
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition(":")[2])
-    parser.add_argument("--write", action="store_true", help="write the tables to docs/explanation/performance.md")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(":")[2])
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
     commands = parser.add_subparsers(dest="command", required=True, metavar="BENCHMARK")
+
     libraries = commands.add_parser("libraries", help="our client and worker beside other Python libraries")
     libraries.set_defaults(measure=_libraries)
     libraries.add_argument("--rounds", type=int, default=5)
     libraries.add_argument("--jobs", type=int, default=20_000)
     libraries.add_argument("--depth", type=int, default=100, help="jobs in flight at once (default: 100)")
     libraries.add_argument("--side", choices=["clients", "workers", "both"], default="both")
+
+    loads = commands.add_parser("loads", help="our job server beside gearmand")
+    loads.set_defaults(measure=_loads)
+    loads.add_argument("--only", nargs="+", choices=list(LOADS), help="which loads", metavar="LOAD")
+    loads.add_argument("--rounds", type=int, default=5)
+    loads.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of jobs")
+
+    plots = commands.add_parser("plots", help="jobs/s by the length of the queue, and by sleeping workers")
+    plots.set_defaults(measure=_plots)
+    plots.add_argument("--rounds", type=int, default=3)
+    plots.add_argument("--jobs", type=int, default=1_000, help="run beside the sleepers each time")
+    plots.add_argument("--longest", type=int, default=_LENGTHS[-1], help="the longest queue")
+    plots.add_argument("--sleepers", type=int, default=_SLEEPERS[-1], help="the most sleepers")
+
+    flight = commands.add_parser("flight", help="the memory of our client")
+    flight.set_defaults(measure=_flight)
+    flight.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="jobs in flight")
+    flight.add_argument("--jobs", type=int, default=1_000_000, help="jobs that one client runs")
+
+    instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
+    instructions.set_defaults(measure=_instructions)
+    instructions.add_argument("--repeats", type=int, default=1_000)
     return parser
 
 

@@ -215,6 +215,8 @@ static void on_completed(struct connection *client, const char *handle, size_t h
 }
 
 static void on_assigned(struct connection *worker, const char *handle, size_t handle_length, const char *workload, size_t length) {
+    /* The worker had asked for one more, which stays with the server. */
+    if (mode == DRAIN && assigned >= option.jobs) return;
     assigned++;
     if (mode != SERVE) {
         uint64_t client = 0, job = job_of(workload, length, &client);

@@ -91,8 +91,13 @@ def working_directory() -> Path:
 
 @contextmanager
 def open_process(command: Sequence[str], *, port: int = 0) -> Iterator[Running]:
-    """Run a program for the length of a block; it is killed if it does not end when it is asked to."""
-    process = subprocess.Popen([*command], cwd=working_directory(), stdin=subprocess.DEVNULL)
+    """Run a program for the length of a block; it is killed if it does not end when it is asked to.
+
+    What it says goes to ``log`` in its `working_directory`.
+    """
+    directory = working_directory()
+    with (directory / "log").open("ab") as log:
+        process = subprocess.Popen([*command], cwd=directory, stdin=subprocess.DEVNULL, stderr=log)
     try:
         yield Running(process, port)
     finally:
@@ -117,7 +122,7 @@ def open_server(kind: str) -> Iterator[Running]:
         # Its messages would be the benchmark's: it says something of each connection that is closed.
         command = [program, "-p", str(port), "-L", HOST, "-l", os.devnull, "--file-descriptors", "8192"]
     else:
-        command = [sys.executable, "-m", "gearman_trio", "serve", "--listen", f"{HOST}:{port}", "--verbose", "ERROR"]
+        command = [sys.executable, "-m", "gearman_trio", "serve", "--listen", f"{HOST}:{port}", "--drain-timeout", "0"]
     with open_process(command, port=port) as server:
         _wait_listening(server)
         yield server

@@ -13,7 +13,7 @@ from benchmarks.processes import HOST, open_process, open_server, working_direct
 
 from ..peers import require_python_package
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiler")]
 
 CLIENTS = [
     *(pytest.param("gearman_trio", [way], id=way) for way in ("map", "tasks", "sequential", "blocking")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import partial
 
@@ -9,10 +10,10 @@ import pytest
 import trio
 
 from benchmarks.generator import Report, generate, serve_command
-from benchmarks.processes import Missing, find, open_process, open_server
+from benchmarks.processes import HOST, Missing, find, open_process, open_server
 from gearman_trio.protocol import Decoder, PacketType, encode_response, split_arguments
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiler")]
 
 P = PacketType
 
@@ -118,6 +119,17 @@ def test_every_mode_with_a_good_server(kind: str) -> None:
     assert all(report.resident_kib > 1000 for report in reports)
     assert all(0 < report.p50_us <= report.p99_us <= report.max_us for report in reports[:4])
     assert reports[0].noops > 0
+
+
+def test_a_part_of_a_queue_leaves_the_rest() -> None:
+    with open_server("gearman_trio") as server:
+        generate("enqueue", server.port, jobs=100)
+        assert 30 == generate("drain", server.port, jobs=30).jobs
+        with socket.create_connection((HOST, server.port)) as admin:
+            admin.sendall(b"status\n")
+            status = admin.makefile("rb").readline()
+
+    assert b"benchmark\t70\t0\t0\n" == status
 
 
 def test_a_worker_for_clients_of_others() -> None:

@@ -1,0 +1,77 @@
+"""Each benchmark with as little to do as possible: it comes to its end and shows what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.flight import measure_flight, measure_growth
+from benchmarks.instructions import count_instructions
+from benchmarks.loads import LOADS, measure_loads
+from benchmarks.plots import Curve, draw, measure_queue, measure_sleepers
+
+from ..peers import require
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiler")]
+
+CURVE = Curve(title="Speed", across="sleepers", quantities=[0, 100], figures={"ours": [9.0, 8.0], "other": [9.0, 1.0]})
+
+
+def told(_: str) -> None:
+    pass
+
+
+@pytest.mark.interop
+def test_loads() -> None:
+    require("gearmand")
+    speed, memory = measure_loads(["queue", "alone", "memory"], 1, 0.0001, progress=told)
+
+    assert ["queue enqueue", "queue drain", "alone"] == [row[0] for row in speed.rows]
+    assert all(row[4].endswith("x") for row in speed.rows)
+    assert ["100"] == [row[0] for row in memory.rows]
+
+
+def test_every_load_is_one_that_the_generator_knows() -> None:
+    modes = {mode for load in LOADS.values() for _, mode, _ in load.phases}
+
+    assert {"run", "spread", "enqueue", "drain"} == modes
+    assert all(load.about for load in LOADS.values())
+
+
+@pytest.mark.interop
+def test_curves() -> None:
+    require("gearmand")
+    queue = measure_queue([10, 100], 1, progress=told)
+    sleepers = measure_sleepers([0, 3], 1, 50, progress=told)
+
+    assert {"gearmand enqueue", "gearmand drain", "gearman_trio enqueue", "gearman_trio drain"} == set(queue.figures)
+    assert {"gearmand", "gearman_trio"} == set(sleepers.figures)
+    assert all(len(line) == 2 and min(line) > 0 for line in [*queue.figures.values(), *sleepers.figures.values()])
+
+
+def test_a_curve_as_a_table_and_as_a_picture(tmp_path: Path) -> None:
+    assert [("0", "9.00", "9.00"), ("100", "8.00", "1.00")] == CURVE.table().rows
+
+    first, second = (draw(CURVE, name, tmp_path).read_text(encoding="utf-8") for name in ("a", "b"))
+    assert first.startswith("<?xml")
+    assert "ours" in first
+    assert len(first) == len(second)
+
+
+def test_memory_of_jobs_in_flight_and_of_a_client_that_goes_on() -> None:
+    flight = measure_flight([100], progress=told)
+    growth = measure_growth(100, progress=told)
+
+    assert [("map", "100"), ("tasks", "100")] == [(row[0], row[1]) for row in flight.rows]
+    assert [f"{10 * tenth}" for tenth in range(1, 11)] == [row[0] for row in growth.rows]
+    assert all(float(row[1]) > 1 for row in growth.rows)
+
+
+@pytest.mark.interop
+def test_instructions() -> None:
+    """More work takes more instructions, and nothing else differs much."""
+    require("valgrind")
+    few, many = count_instructions("encode", 10), count_instructions("encode", 1_000)
+
+    assert 1_000 < (many - few) / 990 < 100_000
