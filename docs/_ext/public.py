@@ -39,6 +39,7 @@ _GIVEN: Final = frozenset(
         "gearman_trio.ThreadJob",
         "gearman_trio.TypedJob",
         "gearman_trio.Worker",
+        "gearman_trio.blocking.Pipeline",
         "gearman_trio.core.Counters",
         "gearman_trio.core.FunctionStatistics",
         "gearman_trio.core.PeerStatistics",

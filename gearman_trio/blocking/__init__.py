@@ -10,6 +10,7 @@ from __future__ import annotations
 from .admin import AdminClient
 from .client import Client
 from .job import ForegroundJob
+from .pipeline import Pipeline
 from .worker import Worker
 
-__all__ = ["AdminClient", "Client", "ForegroundJob", "Worker"]
+__all__ = ["AdminClient", "Client", "ForegroundJob", "Pipeline", "Worker"]

@@ -38,6 +38,9 @@ class Cutter:
     """Cuts what comes in pieces of any size into chunks, without input or output.
 
     The mutable state is what was put in and not taken out yet.
+
+    Attributes:
+        chunk_bytes: how large a chunk is, but for the last one, and for records that are larger.
     """
 
     def __init__(self, chunk_bytes: int, separator: bytes | None) -> None:
@@ -53,7 +56,7 @@ class Cutter:
             raise TypeError(f"separator: expected bytes or None, got {type(separator).__name__}")
         if separator == b"":
             raise ConfigError("separator: expected at least one byte, got none; None for chunks of equal size")
-        self._chunk_bytes = chunk_bytes
+        self.chunk_bytes = chunk_bytes
         self._separator = separator
         self._buffer = bytearray()
         # Of a piece, so much as is needed goes into the buffer: a large one is never there twice.
@@ -84,17 +87,17 @@ class Cutter:
                 return chunk
             if not self._piece:
                 return None
-            self._buffer += self._piece[: self._chunk_bytes]
-            self._piece = self._piece[self._chunk_bytes :]
+            self._buffer += self._piece[: self.chunk_bytes]
+            self._piece = self._piece[self.chunk_bytes :]
 
     def _cut(self) -> int:
         """The size of the chunk that the buffer begins with; 0 where it is not whole."""
         buffer, separator = self._buffer, self._separator
-        if len(buffer) < self._chunk_bytes:
+        if len(buffer) < self.chunk_bytes:
             return 0
         if separator is None:
-            return self._chunk_bytes
-        found = buffer.rfind(separator, 0, self._chunk_bytes)
+            return self.chunk_bytes
+        found = buffer.rfind(separator, 0, self.chunk_bytes)
         if found < 0:
             # One record is larger than a chunk; it is not torn.
             found = buffer.find(separator, self._searched)

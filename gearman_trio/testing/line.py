@@ -10,7 +10,7 @@ import trio
 
 from ..errors import ConfigError
 from ..transport import Address
-from .tap import ProtocolTap
+from .tap import ProtocolTap, TappedConnection
 from .wire import Direction, Faults, Watcher, Wire
 
 __all__ = ["IN_MEMORY", "Line"]
@@ -65,10 +65,11 @@ class Line:
             await self._changed.park()
         if self._faults.refusing:
             raise ConnectionRefusedError(f"{self.name}: the test refuses the connection")
-        wire = Wire(self._faults, self.tap, self._watch(self.name), self._wires.discard)
+        connection = TappedConnection(self.tap)
+        wire = Wire(self._faults, connection, self._watch(self.name), self._wires.discard)
         self._serve(wire.far)
         self._wires.add(wire)
-        self.tap.connected()
+        connection.begin()
         return wire.near
 
     def drop(self) -> None:

@@ -13,7 +13,7 @@ from ..protocol import PACKETS, TEXT, WRONG_MAGIC, Decoder, split_arguments
 from ..transport import Address, Connect
 from .wire import Direction
 
-__all__ = ["ProtocolTap", "TappedPacket", "shortened"]
+__all__ = ["ProtocolTap", "TappedConnection", "TappedPacket", "shortened"]
 
 #: How much of a field a transcript shows; enough to know one workload from another, and one line of a terminal.
 _SHOWN_BYTES: Final = 60
@@ -58,7 +58,7 @@ class TappedPacket:
 
 
 class ProtocolTap(Sequence[TappedPacket]):
-    """A list of the packets that went over a connection, both ways, and over those that followed it.
+    """A list of the packets that went over a connection, both ways, and over others of the same client or worker.
 
     `Gearman.tap` gives the one of a client or worker.  It can also be put between a client or worker and any job
     server::
@@ -84,8 +84,7 @@ class ProtocolTap(Sequence[TappedPacket]):
         self._packets: list[TappedPacket] = []
         self._forgotten = 0
         self._began = 0.0
-        self._connection = 0
-        self._decoders: dict[Direction, Decoder] = {}
+        self._connections = 0
 
     @overload
     def __getitem__(self, index: int) -> TappedPacket: ...
@@ -132,43 +131,29 @@ class ProtocolTap(Sequence[TappedPacket]):
 
         async def tapped(address: Address) -> trio.abc.Stream:
             stream = await connect(address)
-            self.connected()
-            return _TappedStream(stream, self)
+            return _TappedStream(stream, self.connected())
 
         return tapped
 
-    def connected(self) -> None:
-        """A new connection begins; what the last one left unfinished is no packet any more."""
-        if not self._connection:
+    def connected(self) -> TappedConnection:
+        """A new connection begins; what it gives is to be told of the bytes."""
+        connection = TappedConnection(self)
+        connection.begin()
+        return connection
+
+    def _next_number(self) -> int:
+        if not self._connections:
             self._began = trio.current_time()
-        self._connection += 1
-        self._decoders = {Direction.SENT: Decoder(), Direction.RECEIVED: Decoder(responses=True)}
-        self._add("connected")
+        self._connections += 1
+        return self._connections
 
-    def ended(self, *, lost: bool) -> None:
-        """The connection ended, and was closed by the client or worker."""
-        for direction, decoder in self._decoders.items():
-            if decoder.buffered:
-                self._add("part", {"bytes": b"%d" % decoder.buffered}, direction)
-        self._add("lost" if lost else "closed")
-
-    def sent(self, data: bytes) -> None:
-        """The client or worker sent bytes."""
-        self._feed(Direction.SENT, data)
-
-    def received(self, data: bytes) -> None:
-        """The client or worker received bytes."""
-        self._feed(Direction.RECEIVED, data)
-
-    def _feed(self, direction: Direction, data: bytes) -> None:
-        decoder = self._decoders[direction]
-        broken = decoder.failure is not None
-        for kind, body in decoder.feed(data):
-            self._add(*_described(kind, body), direction)
-        if decoder.failure is not None and not broken:
-            self._add("garbage", {"reason": str(decoder.failure).encode()}, direction)
-
-    def _add(self, name: str, fields: Mapping[str, bytes] | None = None, direction: Direction | None = None) -> None:
+    def _add(
+        self,
+        connection: int,
+        name: str,
+        fields: Mapping[str, bytes] | None = None,
+        direction: Direction | None = None,
+    ) -> None:
         if len(self._packets) >= self._max_packets:
             half = (len(self._packets) + 1) // 2
             del self._packets[:half]
@@ -179,15 +164,55 @@ class ProtocolTap(Sequence[TappedPacket]):
                 direction=direction,
                 fields=fields or {},
                 time=trio.current_time() - self._began,
-                connection=self._connection,
+                connection=connection,
             )
         )
+
+
+class TappedConnection:
+    """Tells a tap what goes over one connection, of several perhaps at the same time.
+
+    The mutable state is the packets of which a part has passed.
+    """
+
+    def __init__(self, tap: ProtocolTap) -> None:
+        self._tap = tap
+        self._number = 0
+        self._decoders = {Direction.SENT: Decoder(), Direction.RECEIVED: Decoder(responses=True)}
+
+    def begin(self) -> None:
+        """The connection was made; to be called once, before any byte."""
+        self._number = self._tap._next_number()
+        self._tap._add(self._number, "connected")
+
+    def sent(self, data: bytes) -> None:
+        """The client or worker sent bytes."""
+        self._feed(Direction.SENT, data)
+
+    def received(self, data: bytes) -> None:
+        """The client or worker received bytes."""
+        self._feed(Direction.RECEIVED, data)
+
+    def ended(self, *, lost: bool) -> None:
+        """The connection ended, and was closed by the client or worker."""
+        for direction, decoder in self._decoders.items():
+            if decoder.buffered:
+                self._tap._add(self._number, "part", {"bytes": b"%d" % decoder.buffered}, direction)
+        self._tap._add(self._number, "lost" if lost else "closed")
+
+    def _feed(self, direction: Direction, data: bytes) -> None:
+        decoder = self._decoders[direction]
+        broken = decoder.failure is not None
+        for kind, body in decoder.feed(data):
+            self._tap._add(self._number, *_described(kind, body), direction)
+        if decoder.failure is not None and not broken:
+            self._tap._add(self._number, "garbage", {"reason": str(decoder.failure).encode()}, direction)
 
 
 class _TappedStream(trio.abc.Stream):
     """Tells a tap what passes through a stream."""
 
-    def __init__(self, stream: trio.abc.Stream, tap: ProtocolTap) -> None:
+    def __init__(self, stream: trio.abc.Stream, tap: TappedConnection) -> None:
         self._stream = stream
         self._tap = tap
         self._lost = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
@@ -141,9 +143,9 @@ async def test_administrative_lines_are_shown(gearman: Gearman) -> None:
 
 async def test_tap_forgets_the_oldest(autojump_clock: MockClock) -> None:
     tap = ProtocolTap(max_packets=10)
-    tap.connected()
+    connection = tap.connected()
     for number in range(100):
-        tap.sent(encode_request(P.ECHO_REQ, b"%d" % number))
+        connection.sent(encode_request(P.ECHO_REQ, b"%d" % number))
 
         assert len(tap) <= 10
 
@@ -195,3 +197,46 @@ async def test_tap_sees_a_loss() -> None:
 async def test_unknown_direction_is_refused(gearman: Gearman) -> None:
     with pytest.raises(ValueError, match="sideways"):
         gearman.line("raw").tap.names("sideways")
+
+
+async def test_connections_at_the_same_time_are_told_apart() -> None:
+    """Half a packet on one of them, then something on the other."""
+    tap = ProtocolTap()
+    first, second = tap.connected(), tap.connected()
+    packet = encode_request(P.ECHO_REQ, b"first")
+    first.sent(packet[:10])
+    second.sent(encode_request(P.GRAB_JOB))
+    first.sent(packet[10:])
+    second.ended(lost=False)
+    first.ended(lost=True)
+
+    assert [
+        ("connected", 1),
+        ("connected", 2),
+        ("GRAB_JOB", 2),
+        ("ECHO_REQ", 1),
+        ("closed", 2),
+        ("lost", 1),
+    ] == [(packet.name, packet.connection) for packet in tap]
+
+
+async def test_a_worker_with_partitions_has_two_connections(gearman: Gearman) -> None:
+    abilities = Abilities()
+
+    def join(parts: list[bytes]) -> bytes:
+        return b"".join(parts)
+
+    @abilities.partition(aggregate=join)
+    async def split(workload: bytes) -> AsyncIterator[bytes]:
+        yield workload
+
+    @abilities.function
+    async def same(workload: bytes) -> bytes:
+        return workload
+
+    async with gearman.worker(abilities, concurrency=2) as worker, gearman.client() as client:
+        assert b"w" == await client.map_reduce(split, same, b"w")
+        names = {(packet.name, packet.connection) for packet in gearman.tap(worker)}
+
+    assert {("CAN_DO", 1), ("WORK_COMPLETE", 1), ("SUBMIT_JOB", 2), ("WORK_COMPLETE", 2)} <= names
+    assert ("GRAB_JOB_ALL", 2) not in names

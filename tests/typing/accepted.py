@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import assert_type
 
@@ -18,6 +18,7 @@ from gearman_trio import (
     PipelineEntry,
     PipelineError,
     TypedJob,
+    blocking,
 )
 from gearman_trio.names import JobHandle
 
@@ -120,6 +121,18 @@ async def run_chunks(client: Client) -> None:
             assert_type(of_file, AsyncIterator[bytes])
     async with client.run_chunks(raw_parts, [b"a", memoryview(b"b")]) as of_pieces:
         assert_type(of_pieces, AsyncIterator[list[bytes]])
+
+
+def blocking_calls(client: blocking.Client) -> None:
+    with client.map("reverse", [b"a"], ordered=True) as results:
+        assert_type(results, Iterator[bytes])
+    with client.map("reverse", [b"a"], on_error="yield") as kept:
+        assert_type(kept, Iterator[bytes | GearmanError])
+    with client.run_chunks("reverse", Path("file"), separator=b"\n", timeout=5) as chunks:
+        assert_type(chunks, Iterator[bytes])
+    with client.pipeline(timeout=5) as pipeline:
+        assert_type(pipeline.submit("reverse", b"a", priority="high"), PipelineEntry)
+    assert_type(client.map_reduce("lines", "count", b"abc"), bytes)
 
 
 async def map_reduce(client: Client) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gearman_trio import Abilities, Client
+from gearman_trio import Abilities, Client, blocking
 
 from .functions import (
     as_text,
@@ -93,6 +93,13 @@ async def run_chunks(client: Client) -> None:
         pass
     async with client.run_chunks("reverse", b"", ordered=True):  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
         pass
+
+
+def blocking_calls(client: blocking.Client) -> None:
+    client.map("reverse", ["text"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    client.run_chunks("reverse", "file", separator="x")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    client.pipeline(on_error="yield")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.map_reduce("lines", "count", "text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def map_reduce(client: Client) -> object:
