@@ -18,6 +18,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -290,17 +291,20 @@ class Supervisor:
                 if number == signal.SIGHUP and not (leave_with_terminal and not _has_terminal()):
                     logger.log(NOTICE, "%s: restarting one process after the other", name)
                     self._hung_up.set()
-                    continue
-                heard += 1
-                if heard == 1:
-                    typer.echo(f"gearman-trio: {name}: finishing what runs; once more to stop at once", err=True)
-                    self._end(stop=False)
-                elif heard == 2:
-                    typer.echo(f"gearman-trio: {name}: stopping at once; once more to kill what does not end", err=True)
-                    self._end(stop=True)
                 else:
-                    for process in self._living:
-                        process.kill()
+                    heard += 1
+                    self._end_by_signal(name, heard)
+
+    def _end_by_signal(self, name: str, heard: int) -> None:
+        if heard == 1:
+            _say(f"{name}: finishing what runs; once more to stop at once")
+            self._end(stop=False)
+        elif heard == 2:
+            _say(f"{name}: stopping at once; once more to kill what does not end")
+            self._end(stop=True)
+        else:
+            for process in self._living:
+                process.kill()
 
     def _end(self, *, stop: bool) -> None:
         self._ending = True
@@ -323,6 +327,12 @@ def _row(place: _Place, process: WorkerProcess | None) -> dict[str, object]:
         "running": 0 if report is None else report.running,
         "servers": {} if report is None else report.servers,
     }
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal, if it is still there."""
+    with suppress(OSError):
+        typer.echo(f"gearman-trio: {text}", err=True)
 
 
 def _has_terminal() -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,10 +19,15 @@ import trio
 
 from gearman_trio import Client, JobFailed, Server, ServerOptions, open_client, open_server, open_worker
 
-from .commands import PATIENCE, Command, open_command
+from .commands import PATIENCE, ROOT, Command, open_command
 from .process_jobs import abilities
 
 TARGET = "tests.cli.process_jobs:abilities"
+
+#: A program that makes its standard input the terminal that controls it, and then becomes another program.
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 pytestmark = pytest.mark.slow
 
@@ -231,6 +239,7 @@ async def test_processes_drain_when_their_supervisor_is_killed(held: Held) -> No
     [
         ("import absent_module", 1, "ModuleNotFoundError: No module named 'absent_module'\n"),
         ("def f(:", 1, "SyntaxError: invalid syntax\n"),
+        ("1 / 0", 1, "gearman-trio: app:abilities cannot be imported\n"),
         ("raise SystemExit(5)", 5, " could not start: it ended with exit code 5\n"),
         ("import os; os.abort()", 134, " could not start: it was killed by SIGABRT\n"),
         ("", 2, "gearman-trio: module 'app' has no 'abilities'\n"),
@@ -240,7 +249,7 @@ async def test_processes_drain_when_their_supervisor_is_killed(held: Held) -> No
             "gearman-trio: function 'greet' takes a Greeting, but the worker was given no lifespan\n",
         ),
     ],
-    ids=["import", "syntax", "exit", "abort", "no-such-object", "no-lifespan"],
+    ids=["import", "syntax", "error", "exit", "abort", "no-such-object", "no-lifespan"],
 )
 async def test_what_cannot_start_is_told_once_and_ends_the_command(
     tmp_path: Path, code: str, exit_code: int, error: str
@@ -267,3 +276,33 @@ async def test_lifespan_and_middleware_work_in_every_process() -> None:
         (pid,) = set(pids(workers))
         await workers.stderr.wait_for(b" INFO gearman_trio.worker.middleware: process=1 pid=%d conn=1 handle=" % pid)
         await workers.stderr.wait_for(b" function=greet done after 0.0")
+
+
+async def test_closing_the_terminal_ends_it_though_sighup_restarts_it() -> None:
+    ours, theirs = pty.openpty()
+    async with open_server(port=0) as server, trio.open_nursery() as nursery:
+        arguments = ["-m", "gearman_trio", "worker", TARGET, "--server", server.url, "--processes", "1"]
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-c", TAKE_TERMINAL, sys.executable, *arguments],
+            stdin=theirs,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        workers = Command(process)
+        workers.stdout.ended = True
+        assert process.stderr is not None
+        nursery.start_soon(workers.stderr.keep, process.stderr)
+        try:
+            await workers.stderr.wait_for(b"ready: processes=1\n")
+            workers.send_signal(signal.SIGHUP)
+            await workers.stderr.wait_for(b"restarted: processes=1\n")
+
+            os.close(theirs)
+            os.close(ours)
+
+            assert 0 == await workers.wait_ended()
+        finally:
+            process.kill()
+    assert "SIGHUP: finishing what runs" in workers.stderr.text
+    assert workers.stderr.text.endswith(" stopped\n")
