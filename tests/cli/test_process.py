@@ -158,7 +158,7 @@ async def test_process_that_does_not_end_in_time_is_killed(
     async with listener, open_server(port=0) as server, server.open_client() as client:
         process = WorkerProcess(1, 0.0)
         arguments = ["tests.cli.process_jobs:abilities", f"--server={server.url}"]
-        await nursery.start(partial(process.run, arguments, on_report=lambda: None))
+        await nursery.start(partial(process.run, arguments, {}, on_report=lambda: None))
         with trio.fail_after(PATIENCE):
             assert await process.wait_ready()
             await client.submit("here.block", b"%d" % listener.socket.getsockname()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pty
 import re
@@ -18,6 +19,9 @@ import pytest
 import trio
 
 from gearman_trio import Client, JobFailed, Server, ServerOptions, open_client, open_server, open_worker
+from gearman_trio.cli.process import WorkerCommand
+from gearman_trio.cli.supervisor import Supervisor
+from gearman_trio.transport import Backoff
 
 from .commands import PATIENCE, ROOT, Command, open_command
 from .process_jobs import abilities
@@ -125,6 +129,46 @@ async def test_sighup_replaces_one_after_the_other(held: Held) -> None:
             # The old one takes jobs until the new one does.
             assert text.index(f"pid={new} ready\n") < text.index(f"pid={old} stopped\n")
     assert results in [[b"x from %d" % pid] for pid in before]
+
+
+async def test_process_that_the_system_does_not_start_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, nursery: trio.Nursery
+) -> None:
+    async with open_server(port=0) as server, open_client(server.url) as client:
+        command = WorkerCommand(
+            target=TARGET,
+            lifespan=None,
+            middleware=[],
+            servers=[server.url],
+            concurrency=1,
+            client_id=None,
+            exceptions=True,
+            on_lost="cancel",
+            drain_timeout=math.inf,
+            verbose="NOTICE",
+            log_file="none",
+            json_logs=False,
+        )
+        python = sys.executable
+        monkeypatch.setattr(sys, "executable", "/absent")
+        told = trio.Event()
+
+        def next_wait(backoff: Backoff) -> float:
+            told.set()
+            return 0.05
+
+        monkeypatch.setattr(Backoff, "next_wait", next_wait)
+        supervisor = Supervisor(command, 1)
+        nursery.start_soon(supervisor.run, [])
+        with trio.fail_after(PATIENCE):
+            await told.wait()
+            health = await supervisor.health()
+            assert (True, False) == (health.alive, health.ready)
+            assert "process=1 cannot be started: [Errno 2] No such file or directory: '/absent'" in caplog.text
+
+            monkeypatch.setattr(sys, "executable", python)
+            assert int(await client.run("here.pid")) != os.getpid()
+        nursery.cancel_scope.cancel()
 
 
 async def test_restart_with_broken_code_leaves_the_old_processes_at_work(tmp_path: Path) -> None:
