@@ -61,14 +61,16 @@ _Processes = Annotated[
 ]
 _Reload = Annotated[
     bool,
-    typer.Option("--reload", help="For development: start anew when a Python file changes. Needs watchfiles."),
+    typer.Option(
+        "--reload", help="For development: start anew when a Python file changes. Needs gearman-trio[reload]."
+    ),
 ]
 _Health = Annotated[
     str | None,
     typer.Option(
         "--health",
         metavar="HOST:PORT",
-        help="Answer /healthz and /readyz over HTTP there. Needs h11.",
+        help="Answer /healthz and /readyz over HTTP there. Needs gearman-trio[health].",
         callback=checked(health_address),
     ),
 ]
@@ -76,8 +78,8 @@ _Lifespan = Annotated[
     str | None,
     typer.Option(
         metavar="[MODULE:]OBJECT",
-        help="A function that gives an async context manager, open as long as the worker; what it gives goes to the "
-        "functions.",
+        help="A function that gives an async context manager, open as long as each worker; what it gives goes to the "
+        "functions that ask for it.",
     ),
 ]
 _Middleware = Annotated[
@@ -101,6 +103,7 @@ _DrainTimeout = Annotated[
         metavar="SECONDS",
         parser=seconds,
         help="How long running jobs may take to finish at the end, before they go back to their servers.",
+        show_default="no limit",
     ),
 ]
 
@@ -123,7 +126,11 @@ def worker_command(
     log_file: LogFileOption = "stderr",
     json_logs: JsonLogsOption = False,
 ) -> None:
-    """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once."""
+    """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once.
+
+    A file jobs.py with "abilities = gearman_trio.Abilities()", and functions that are decorated with
+    "@abilities.function", is served by: gearman-trio worker jobs:abilities
+    """
     command = WorkerCommand(
         target=target,
         lifespan=lifespan,
