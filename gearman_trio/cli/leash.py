@@ -101,12 +101,12 @@ class Leash:
         value = os.environ.pop(VARIABLE, None)
         if value is None:
             return None
-        number, _, descriptor = value.partition(":")
         try:
-            ours = socket.socket(fileno=int(descriptor))
-            # Programs that the functions start must not hold it: the supervisor would wait for them.
+            number, descriptor = map(int, value.split(":"))
+            ours = socket.socket(fileno=descriptor)
+            # Programs that the functions start have no part in it.
             ours.set_inheritable(False)
-            return cls(int(number), ours)
+            return cls(number, ours)
         except (ValueError, OSError) as exc:
             raise ConfigError(f"{VARIABLE} is set for worker processes by their supervisor, got {value!r}") from exc
 

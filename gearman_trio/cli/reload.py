@@ -5,11 +5,10 @@ watchfiles tells what changed; it comes with the extra ``reload``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +45,10 @@ def source_folders(module: str) -> list[Path]:
         module: where its abilities are; it is looked for as ``import`` does, but not imported.
     """
     folders = [Path.cwd()]
-    spec = PathFinder.find_spec(module.partition(".")[0], ["", *sys.path])
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        spec = None
     if spec is not None:
         for place in spec.submodule_search_locations or [spec.origin or ""]:
             path = Path(place).resolve()

@@ -18,6 +18,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -85,6 +86,9 @@ class Supervisor:
         """
         self._command = command
         self._sources = sources
+        # Python takes compiled code for up to date if the source has the same size and was written in the same second,
+        # which whoever tries things out can bring about.
+        self._variables = {"PYTHONDONTWRITEBYTECODE": "1"} if sources else {}
         self._places = [_Place(number) for number in range(1, processes + 1)]
         self._living: set[WorkerProcess] = set()
         self._generation = 0
@@ -149,31 +153,27 @@ class Supervisor:
         process = await self._start(first)
         if process is not None and await process.wait_started():
             for place in others:
-                if generation == self._generation:
+                if generation == self._generation and place.process is None and not self._ending:
                     await self._start(place)
 
     async def _start(self, place: _Place) -> WorkerProcess | None:
-        """Give a place a process, unless the end or the next generation came meanwhile."""
-        generation = self._generation
-        process = await self._open(place)
-        if process is None:
+        """Give an empty place a process; ``None`` if the system lets nobody start one now."""
+        process = place.process = WorkerProcess(place.number, self._command.drain_timeout)
+        if await self._open(place, process):
+            return process
+        if place.process is process:
+            place.process = None
             self._nursery.start_soon(self._replace, place, place.backoff.next_wait())
-            return None
-        if self._ending or generation != self._generation:
-            process.stop()
-            return None
-        place.process = process
-        return process
+        return None
 
-    async def _open(self, place: _Place) -> WorkerProcess | None:
-        """Make a process that does not count yet; ``None`` if the system lets nobody start one now."""
-        process = WorkerProcess(place.number, self._command.drain_timeout)
+    async def _open(self, place: _Place, process: WorkerProcess) -> bool:
+        """Start a process for a place, whether it counts yet or not; say whether the system let us."""
         try:
             await self._nursery.start(self._attend, place, process)
         except OSError as exc:
             logger.error("process=%d cannot be started: %s", place.number, exc)
-            return None
-        return process
+            return False
+        return True
 
     async def _attend(self, place: _Place, process: WorkerProcess, task_status: trio.TaskStatus[None]) -> None:
         """Run a process from its start to its end, and see to what comes after it."""
@@ -181,7 +181,7 @@ class Supervisor:
         began = trio.current_time()
         try:
             arguments = self._command.arguments(place.number)
-            await process.run(arguments, on_report=self._reported, task_status=task_status)
+            await process.run(arguments, self._variables, on_report=self._reported, task_status=task_status)
         finally:
             self._living.discard(process)
         if trio.current_time() - began >= _HEALTHY_SECONDS:
@@ -221,7 +221,7 @@ class Supervisor:
         with trio.CancelScope() as place.pause:
             await trio.sleep(wait)
             waited = True
-        if waited and place.process is None:
+        if waited and place.process is None and not self._ending:
             await self._start(place)
 
     def _reported(self) -> None:
@@ -262,11 +262,10 @@ class Supervisor:
         """Replace one process after the other, each only when its successor is ready."""
         generation = self._generation
         for place in self._places:
-            process = None if self._ending else await self._open(place)
-            ready = process is not None and await process.wait_ready()
+            process = WorkerProcess(place.number, self._command.drain_timeout)
+            ready = not self._ending and await self._open(place, process) and await process.wait_ready()
             if self._ending or generation != self._generation:
-                if process is not None:
-                    process.drain()
+                process.drain()
                 return
             if not ready:
                 logger.error("the restart is broken off; the old processes go on")
@@ -290,17 +289,20 @@ class Supervisor:
                 if number == signal.SIGHUP and not (leave_with_terminal and not _has_terminal()):
                     logger.log(NOTICE, "%s: restarting one process after the other", name)
                     self._hung_up.set()
-                    continue
-                heard += 1
-                if heard == 1:
-                    typer.echo(f"gearman-trio: {name}: finishing what runs; once more to stop at once", err=True)
-                    self._end(stop=False)
-                elif heard == 2:
-                    typer.echo(f"gearman-trio: {name}: stopping at once; once more to kill what does not end", err=True)
-                    self._end(stop=True)
                 else:
-                    for process in self._living:
-                        process.kill()
+                    heard += 1
+                    self._end_by_signal(name, heard)
+
+    def _end_by_signal(self, name: str, heard: int) -> None:
+        if heard == 1:
+            _say(f"{name}: finishing what runs; once more to stop at once")
+            self._end(stop=False)
+        elif heard == 2:
+            _say(f"{name}: stopping at once; once more to kill what does not end")
+            self._end(stop=True)
+        else:
+            for process in self._living:
+                process.kill()
 
     def _end(self, *, stop: bool) -> None:
         self._ending = True
@@ -315,14 +317,21 @@ class Supervisor:
 def _row(place: _Place, process: WorkerProcess | None) -> dict[str, object]:
     """What `Supervisor.health` says of a place; of one whose process gave no answer, if ``None``."""
     report = None if process is None else process.report
+    named = process or place.process
     return {
         "process": place.number,
-        "pid": None if place.process is None else place.process.pid,
+        "pid": None if named is None else named.pid,
         "answers": report is not None,
         "ready": process is not None and process.ready,
         "running": 0 if report is None else report.running,
         "servers": {} if report is None else report.servers,
     }
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal, if it is still there."""
+    with suppress(OSError):
+        typer.echo(f"gearman-trio: {text}", err=True)
 
 
 def _has_terminal() -> bool:

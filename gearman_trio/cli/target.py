@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from ..errors import ConfigError
 from ..worker import Abilities, Middleware
 from ..worker.options import Lifespan
 
-__all__ = ["Target", "load_abilities", "load_target"]
+__all__ = ["Target", "load_abilities", "load_target", "users_traceback"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +39,22 @@ def load_target(target: str, *, lifespan: str | None = None, middleware: Sequenc
         lifespan=None if lifespan is None else _load_callable("--lifespan", lifespan, module),
         middleware=tuple(_load_callable("--middleware", name, module) for name in middleware),
     )
+
+
+def users_traceback(exc: BaseException) -> TracebackType | None:
+    """The part of a traceback that is in the user's module, neither ours nor that of the import.
+
+    ``None`` if there is none, as for a mistake in the module's syntax.
+    """
+    importing = False
+    part = exc.__traceback__
+    while part is not None:
+        code = part.tb_frame.f_code
+        importing = importing or code is importlib.import_module.__code__
+        if importing and not (code is importlib.import_module.__code__ or "<frozen importlib" in code.co_filename):
+            return part
+        part = part.tb_next
+    return None if importing else exc.__traceback__
 
 
 def load_abilities(target: str) -> Abilities:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import traceback
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from ..errors import ConfigError
 from ..names import client_id as checked_client_id
 from .health import health_address, open_health_listeners
 from .leash import Leash
@@ -24,9 +26,9 @@ from .options import (
 )
 from .process import WorkerCommand, work
 from .reload import check_available, source_folders
-from .running import errors_reported, run_async
+from .running import Exit, errors_reported, fail, run_async
 from .supervisor import Supervisor
-from .target import Target, load_target
+from .target import Target, load_target, users_traceback
 
 __all__ = ["worker_command"]
 
@@ -59,14 +61,16 @@ _Processes = Annotated[
 ]
 _Reload = Annotated[
     bool,
-    typer.Option("--reload", help="For development: start anew when a Python file changes. Needs watchfiles."),
+    typer.Option(
+        "--reload", help="For development: start anew when a Python file changes. Needs gearman-trio[reload]."
+    ),
 ]
 _Health = Annotated[
     str | None,
     typer.Option(
         "--health",
         metavar="HOST:PORT",
-        help="Answer /healthz and /readyz over HTTP there. Needs h11.",
+        help="Answer /healthz and /readyz over HTTP there. Needs gearman-trio[health].",
         callback=checked(health_address),
     ),
 ]
@@ -74,8 +78,8 @@ _Lifespan = Annotated[
     str | None,
     typer.Option(
         metavar="[MODULE:]OBJECT",
-        help="A function that gives an async context manager, open as long as the worker; what it gives goes to the "
-        "functions.",
+        help="A function that gives an async context manager, open as long as each worker; what it gives goes to the "
+        "functions that ask for it.",
     ),
 ]
 _Middleware = Annotated[
@@ -99,6 +103,7 @@ _DrainTimeout = Annotated[
         metavar="SECONDS",
         parser=seconds,
         help="How long running jobs may take to finish at the end, before they go back to their servers.",
+        show_default="no limit",
     ),
 ]
 
@@ -121,7 +126,11 @@ def worker_command(
     log_file: LogFileOption = "stderr",
     json_logs: JsonLogsOption = False,
 ) -> None:
-    """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once."""
+    """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once.
+
+    A file jobs.py with "abilities = gearman_trio.Abilities()", and functions that are decorated with
+    "@abilities.function", is served by: gearman-trio worker jobs:abilities
+    """
     command = WorkerCommand(
         target=target,
         lifespan=lifespan,
@@ -140,7 +149,7 @@ def worker_command(
         leash = Leash.from_environment()
         set_up_logging(verbose, log_file, json_lines=json_logs, prefix="" if leash is None else f"{leash} ")
         if leash is not None or (processes is None and not reload):
-            found = load_target(target, lifespan=lifespan, middleware=command.middleware)
+            found = _load(command)
             code = run_async(_work, command, found, leash, health)
         else:
             if client_id is not None:
@@ -151,6 +160,17 @@ def worker_command(
                 sources = source_folders(target.partition(":")[0])
             code = run_async(_supervise, Supervisor(command, processes or 1, sources=sources), health)
     raise typer.Exit(code)
+
+
+def _load(command: WorkerCommand) -> Target:
+    """Import what the command line names; an error of the user's own module is shown where it is."""
+    try:
+        return load_target(command.target, lifespan=command.lifespan, middleware=command.middleware)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 a stranger's code runs
+        traceback.print_exception(type(exc), exc, users_traceback(exc))
+        fail(Exit.JOB_FAILED, f"{command.target} cannot be imported")
 
 
 async def _work(command: WorkerCommand, target: Target, leash: Leash | None, health: str | None) -> int:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -65,12 +65,18 @@ class WorkerProcess:
         return self.report is not None and self.report.ready and not self.retired and self.returncode is None
 
     async def run(
-        self, arguments: Sequence[str], *, on_report: Callable[[], None], task_status: trio.TaskStatus[None]
+        self,
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        on_report: Callable[[], None],
+        task_status: trio.TaskStatus[None],
     ) -> None:
-        """Start the process, and wait for its end.
+        """Start the process, and wait for its end; one that was ordered to end before is killed as soon as it is there.
 
         Args:
             arguments: of ``gearman-trio worker``.
+            variables: what its environment has beyond that of this process.
             on_report: called whenever `report` has changed.
             task_status: for ``nursery.start``: started when the process is.
 
@@ -83,8 +89,10 @@ class WorkerProcess:
         with ours:
             ours.setblocking(False)
             with theirs:
-                process = await self._open(arguments, theirs.fileno())
+                process = await self._open(arguments, variables, theirs.fileno())
             self._process, self.pid, self._line = process, process.pid, ours
+            if self.retired:
+                self.kill()
             task_status.started()
             try:
                 with self._patience:
@@ -139,12 +147,12 @@ class WorkerProcess:
             await self._changed.wait()
         return self.returncode is None
 
-    async def _open(self, arguments: Sequence[str], descriptor: int) -> trio.Process:
+    async def _open(self, arguments: Sequence[str], variables: Mapping[str, str], descriptor: int) -> trio.Process:
         return await trio.lowlevel.open_process(
             [sys.executable, "-m", "gearman_trio", "worker", *arguments],
             stdin=subprocess.DEVNULL,
             pass_fds=[descriptor],
-            env={**os.environ, VARIABLE: f"{self.number}:{descriptor}"},
+            env={**os.environ, **variables, VARIABLE: f"{self.number}:{descriptor}"},
             # The terminal's Ctrl-C is for the supervisor, which tells its processes what to do.
             process_group=0,
         )

@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 from gearman_trio.cli import app
 
-__all__ = ["PATIENCE", "Command", "Output", "invoke", "invoke_here", "open_command", "open_program"]
+__all__ = ["PATIENCE", "ROOT", "Command", "Output", "invoke", "invoke_here", "open_command", "open_program"]
 
 ROOT = Path(__file__).parents[2]
 
 #: No single step takes longer on a busy machine, unless it hangs.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def invoke_here(*arguments: str, stdin: bytes | None = None) -> Result:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import pty
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +19,19 @@ import pytest
 import trio
 
 from gearman_trio import Client, JobFailed, Server, ServerOptions, open_client, open_server, open_worker
+from gearman_trio.cli.process import WorkerCommand
+from gearman_trio.cli.supervisor import Supervisor
+from gearman_trio.transport import Backoff
 
-from .commands import PATIENCE, Command, open_command
+from .commands import PATIENCE, ROOT, Command, open_command
 from .process_jobs import abilities
 
 TARGET = "tests.cli.process_jobs:abilities"
+
+#: A program that makes its standard input the terminal that controls it, and then becomes another program.
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +129,46 @@ async def test_sighup_replaces_one_after_the_other(held: Held) -> None:
             # The old one takes jobs until the new one does.
             assert text.index(f"pid={new} ready\n") < text.index(f"pid={old} stopped\n")
     assert results in [[b"x from %d" % pid] for pid in before]
+
+
+async def test_process_that_the_system_does_not_start_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, nursery: trio.Nursery
+) -> None:
+    async with open_server(port=0) as server, open_client(server.url) as client:
+        command = WorkerCommand(
+            target=TARGET,
+            lifespan=None,
+            middleware=[],
+            servers=[server.url],
+            concurrency=1,
+            client_id=None,
+            exceptions=True,
+            on_lost="cancel",
+            drain_timeout=math.inf,
+            verbose="NOTICE",
+            log_file="none",
+            json_logs=False,
+        )
+        python = sys.executable
+        monkeypatch.setattr(sys, "executable", "/absent")
+        told = trio.Event()
+
+        def next_wait(backoff: Backoff) -> float:
+            told.set()
+            return 0.05
+
+        monkeypatch.setattr(Backoff, "next_wait", next_wait)
+        supervisor = Supervisor(command, 1)
+        nursery.start_soon(supervisor.run, [])
+        with trio.fail_after(PATIENCE):
+            await told.wait()
+            health = await supervisor.health()
+            assert (True, False) == (health.alive, health.ready)
+            assert "process=1 cannot be started: [Errno 2] No such file or directory: '/absent'" in caplog.text
+
+            monkeypatch.setattr(sys, "executable", python)
+            assert int(await client.run("here.pid")) != os.getpid()
+        nursery.cancel_scope.cancel()
 
 
 async def test_restart_with_broken_code_leaves_the_old_processes_at_work(tmp_path: Path) -> None:
@@ -231,6 +283,7 @@ async def test_processes_drain_when_their_supervisor_is_killed(held: Held) -> No
     [
         ("import absent_module", 1, "ModuleNotFoundError: No module named 'absent_module'\n"),
         ("def f(:", 1, "SyntaxError: invalid syntax\n"),
+        ("1 / 0", 1, "gearman-trio: app:abilities cannot be imported\n"),
         ("raise SystemExit(5)", 5, " could not start: it ended with exit code 5\n"),
         ("import os; os.abort()", 134, " could not start: it was killed by SIGABRT\n"),
         ("", 2, "gearman-trio: module 'app' has no 'abilities'\n"),
@@ -240,7 +293,7 @@ async def test_processes_drain_when_their_supervisor_is_killed(held: Held) -> No
             "gearman-trio: function 'greet' takes a Greeting, but the worker was given no lifespan\n",
         ),
     ],
-    ids=["import", "syntax", "exit", "abort", "no-such-object", "no-lifespan"],
+    ids=["import", "syntax", "error", "exit", "abort", "no-such-object", "no-lifespan"],
 )
 async def test_what_cannot_start_is_told_once_and_ends_the_command(
     tmp_path: Path, code: str, exit_code: int, error: str
@@ -267,3 +320,33 @@ async def test_lifespan_and_middleware_work_in_every_process() -> None:
         (pid,) = set(pids(workers))
         await workers.stderr.wait_for(b" INFO gearman_trio.worker.middleware: process=1 pid=%d conn=1 handle=" % pid)
         await workers.stderr.wait_for(b" function=greet done after 0.0")
+
+
+async def test_closing_the_terminal_ends_it_though_sighup_restarts_it() -> None:
+    ours, theirs = pty.openpty()
+    async with open_server(port=0) as server, trio.open_nursery() as nursery:
+        arguments = ["-m", "gearman_trio", "worker", TARGET, "--server", server.url, "--processes", "1"]
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-c", TAKE_TERMINAL, sys.executable, *arguments],
+            stdin=theirs,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        workers = Command(process)
+        workers.stdout.ended = True
+        assert process.stderr is not None
+        nursery.start_soon(workers.stderr.keep, process.stderr)
+        try:
+            await workers.stderr.wait_for(b"ready: processes=1\n")
+            workers.send_signal(signal.SIGHUP)
+            await workers.stderr.wait_for(b"restarted: processes=1\n")
+
+            os.close(theirs)
+            os.close(ours)
+
+            assert 0 == await workers.wait_ended()
+        finally:
+            process.kill()
+    assert "SIGHUP: finishing what runs" in workers.stderr.text
+    assert workers.stderr.text.endswith(" stopped\n")

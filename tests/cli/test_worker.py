@@ -86,6 +86,29 @@ def test_error_in_the_users_own_module_is_shown_as_it_is(text: str, error: str) 
         load_abilities("broken:abilities")
 
 
+@pytest.mark.parametrize(
+    ("text", "frames", "error"),
+    [
+        ("+", ['wrong.py", line 2'], "SyntaxError: invalid syntax"),
+        ("import absent_too", ['wrong.py", line 2, in <module>'], "ModuleNotFoundError: No module named 'absent_too'"),
+        (
+            "def f(): 1 / 0\nf()",
+            ['wrong.py", line 3, in <module>', 'wrong.py", line 2, in f'],
+            "ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+async def test_traceback_begins_in_the_users_own_module(text: str, frames: list[str], error: str) -> None:
+    write("wrong.py", text)
+
+    result = await invoke("worker", "wrong:abilities")
+
+    assert 1 == result.exit_code
+    lines = result.stderr.splitlines()
+    assert frames == [line.rpartition("/")[2] for line in lines if line.startswith("  File ")]
+    assert [error, "gearman-trio: wrong:abilities cannot be imported"] == lines[-2:]
+
+
 @pytest.mark.slow
 async def test_sigterm_lets_the_running_job_finish() -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
