@@ -220,8 +220,7 @@ class Worker:
             ConfigError, RuntimeError: as `start`.
             Exception: what the worker ended with, if that was an error.
         """
-        portal = self._start()
-        loop = portal.loop()
+        portal, loop = self._start()
         seen: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -252,13 +251,13 @@ class Worker:
 
         return self._started().call(ask)
 
-    def _start(self) -> Portal[_Running]:
+    def _start(self) -> tuple[Portal[_Running], Loop[_Running]]:
         with self._lock:
             if self.running:
                 raise RuntimeError("the worker runs already")
             portal = self._portal = Portal(self._open, "worker")
-            portal.loop()
-            return portal
+            # The loop itself, for another thread may stop the worker, and with it close the portal, at any time.
+            return portal, portal.loop()
 
     def _started(self) -> Loop[_Running]:
         portal = self._portal

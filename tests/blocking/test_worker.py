@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,21 @@ def test_run_ends_by_stop_from_another_thread(server: str, abilities: Abilities)
     running.join(10)
 
     assert not running.is_alive()
+
+
+def test_run_ends_without_an_error_when_it_is_stopped_at_once(server: str, abilities: Abilities) -> None:
+    """Another thread may do so before the one that runs has its next turn."""
+
+    class StoppedAtOnce(Worker):
+        def _start(self) -> Any:
+            started = super()._start()
+            self.stop(timeout=10)
+            return started
+
+    worker = StoppedAtOnce(abilities, server)
+    worker.run()
+
+    assert not worker.running
 
 
 def test_arguments_are_checked_at_the_start(server: str, abilities: Abilities) -> None:
