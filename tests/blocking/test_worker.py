@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,21 @@ def test_run_ends_by_a_stop_that_comes_while_it_starts(
     stopping.join(10)
 
     assert (False, False) == (stopping.is_alive(), worker.running)
+
+
+def test_run_ends_without_an_error_when_it_is_stopped_at_once(server: str, abilities: Abilities) -> None:
+    """Another thread may do so before the one that runs has its next turn."""
+
+    class StoppedAtOnce(Worker):
+        def _start(self) -> Any:
+            started = super()._start()
+            self.stop(timeout=10)
+            return started
+
+    worker = StoppedAtOnce(abilities, server)
+    worker.run()
+
+    assert not worker.running
 
 
 def test_arguments_are_checked_at_the_start(server: str, abilities: Abilities) -> None:
