@@ -13,6 +13,8 @@
     ├── SerializationError            a value does not fit its serializer, or cannot be read by it
     └── ConfigError                   an option or argument has a value that cannot be used
 
+Where several submissions of a pipeline fail, they are raised together: `PipelineError` is an exception group of these.
+
 The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
 """
 

@@ -19,6 +19,8 @@ with NOOP at once if it has one (gearmand 1.1.20, GEARMAN_COMMAND_PRE_SLEEP in s
 Rule 5: where no slot is free, nobody is sent GRAB_JOB_UNIQ or PRE_SLEEP, for a worker that sleeps while it is
 busy takes the wake-ups that an idle one could serve.
 
+Where GRAB_JOB_UNIQ stands here, a worker with partitions sends GRAB_JOB_ALL.
+
 Nothing here waits or knows the time; what is to be sent goes to the callable that each seat was opened with.
 """
 
