@@ -15,6 +15,8 @@
     ├── ProcessRaised(kind, message)  a function in such a process raised what could not be brought to the worker
     └── ConfigError                   an option or argument has a value that cannot be used
 
+Where several submissions of a pipeline fail, they are raised together: `PipelineError` is an exception group of these.
+
 The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
 """
 

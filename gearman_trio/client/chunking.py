@@ -61,7 +61,7 @@ class Cutter:
         self._buffer = bytearray()
         # Of a piece, so much as is needed goes into the buffer: a large one is never there twice.
         self._piece = memoryview(b"")
-        # Invariant: no separator begins before this place of the buffer, but for those within the first chunk.
+        # Invariant: no separator begins before this place of the buffer.
         self._searched = 0
 
     def put(self, piece: bytes | bytearray | memoryview) -> None:
@@ -97,7 +97,7 @@ class Cutter:
             return 0
         if separator is None:
             return self.chunk_bytes
-        found = buffer.rfind(separator, 0, self.chunk_bytes)
+        found = -1 if self._searched else buffer.rfind(separator, 0, self.chunk_bytes)
         if found < 0:
             # One record is larger than a chunk; it is not torn.
             found = buffer.find(separator, self._searched)

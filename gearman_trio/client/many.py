@@ -323,7 +323,7 @@ class ManyCaller(Caller):
 
     @asynccontextmanager
     async def pipeline(self, *, on_error: OnRefusal = "raise") -> AsyncGenerator[Pipeline]:
-        """Submit many background jobs together, at about the price of one.
+        """Submit many background jobs together: one write, as far as that goes, and one wait for all of them.
 
         ::
 

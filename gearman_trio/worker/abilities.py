@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import attrs
 
 from ..errors import ConfigError
 from ..names import FunctionName, function_name
 from ..serializers import BYTES, Serializer
-from ..signature import Partition, remember
+from ..signature import remember
 from .ability import Ability, make_ability
 from .job import printable
 from .parameters import RunIn, kind_of
+from .partitioning import Partitioning
 
 __all__ = ["Abilities"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_P = ParamSpec("_P")
-_Part = TypeVar("_Part")
-_Reduced = TypeVar("_Reduced")
-_Result = TypeVar("_Result")
 
 
-class Abilities:
+class Abilities(Partitioning):
     """A set of functions, filled by a decorator.
 
     ::
@@ -143,82 +140,6 @@ class Abilities:
             self._decorate, name=name, timeout=timeout, serializer=serializer, run_in=run_in, max_running=max_running
         )
         return decorate if function is None else decorate(function)
-
-    @overload
-    def partition(
-        self,
-        *,
-        aggregate: Callable[[list[_Reduced]], Awaitable[_Result]],
-        name: str | bytes | None = None,
-        timeout: float | None = None,
-        serializer: Serializer | None = None,
-        concurrency: int = 10,
-    ) -> Callable[[Callable[_P, AsyncIterator[_Part]]], Partition[_P, _Part, _Reduced, _Result]]: ...
-
-    @overload
-    def partition(
-        self,
-        *,
-        aggregate: Callable[[list[_Reduced]], _Result],
-        name: str | bytes | None = None,
-        timeout: float | None = None,
-        serializer: Serializer | None = None,
-        concurrency: int = 10,
-    ) -> Callable[[Callable[_P, AsyncIterator[_Part]]], Partition[_P, _Part, _Reduced, _Result]]: ...
-
-    def partition(
-        self,
-        *,
-        aggregate: Callable[[list[Any]], Any],
-        name: str | bytes | None = None,
-        timeout: float | None = None,
-        serializer: Serializer | None = None,
-        concurrency: int = 10,
-    ) -> Callable[[Callable[..., AsyncIterator[Any]]], Partition[..., Any, Any, Any]]:
-        """Add a function that splits its jobs into parts for another function; as a decorator.
-
-        ::
-
-            @abilities.partition(aggregate=sum, serializer=JSON)
-            async def total_length(text: str) -> AsyncIterator[str]:
-                for line in text.splitlines():
-                    yield line
-
-            total: int = await client.map_reduce(total_length, length, text)
-
-        The client names the other function, the reducer.  What the function yields, the parts, are submitted as jobs
-        of the reducer, to the job server that the job came from; its workers, this one perhaps, do them.  When all have
-        ended, the aggregator is given their results, in the order of the parts, and what it returns is the result of
-        the job.  If one of them fails, so does the job.
-
-        Workload, parts, reduced parts and result all go by the one serializer; so the reducer must have the same one.
-
-        For a client that names no reducer, as with `Client.run`, it is an ordinary function that yields.
-
-        A job that waits for its parts keeps its place among the worker's ``concurrency``.  A worker that does both
-        needs places for its reducers beside those, or else another worker must do them: where every place is taken by
-        a job that waits, none ever ends.
-
-        Args:
-            aggregate: gives the result, out of the list of all reduced parts; an async function, or a plain one, which
-                runs in a thread.
-            name: as for `function`.
-            timeout: as for `function`, for all of it together.
-            serializer: as for `function`.
-            concurrency: how many parts of one job are with the reducer at once.  So many, and as many again whose
-                results wait, are taken from the function ahead; the reduced ones are all kept for the aggregator.
-
-        Raises:
-            ConfigError: as for `function`; or the function does not yield, or the concurrency is not at least 1.
-
-        Source: libgearman-1.0/function.h, gearman_function_create_partition; PROTOCOL, JOB_ASSIGN_ALL.
-        """
-
-        def decorate(function: Callable[..., AsyncIterator[Any]]) -> Partition[..., Any, Any, Any]:
-            partition = Partition(function, aggregate, concurrency=concurrency)
-            return self.function(name=name, timeout=timeout, serializer=serializer)(partition)
-
-        return decorate
 
     def include(self, other: Abilities, *, prefix: str | bytes = b"") -> None:
         """Add all functions of other abilities, with their timeouts and serializers; later additions do not count.

@@ -23,6 +23,8 @@ Rule 6: a seat may have a quota besides, which it shares with the seats of the s
 What is asked there takes one of the quota and a slot.  While nothing is left of the quota, the seat stands aside, so
 that the others have the slots, and it is treated as rule 5 says; then it goes to the end of the line.
 
+Where GRAB_JOB_UNIQ stands here, a worker with partitions sends GRAB_JOB_ALL.
+
 Nothing here waits or knows the time; what is to be sent goes to the callable that each seat was opened with.
 """
 

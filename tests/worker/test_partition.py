@@ -371,6 +371,11 @@ def test_what_cannot_be_a_partition() -> None:
     with pytest.raises(ConfigError, match="concurrency: expected a number from 1 on, got 0"):
         functions.partition(aggregate=same_list, concurrency=0)(parts)
 
+    wrong: list[Any] = [parts, None]
+    for aggregate in wrong:
+        with pytest.raises(ConfigError, match="aggregate: expected a function that gives one result, got"):
+            functions.partition(aggregate=aggregate)(parts)
+
     async def numbers(workload: bytes) -> AsyncIterator[int]:
         yield 1
 
