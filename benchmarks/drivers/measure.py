@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["WORKLOAD", "Settings", "Stopwatch", "check", "client_settings", "worker_settings"]
@@ -62,8 +61,7 @@ def worker_settings() -> Settings:
     return Settings(host, int(port), function, 0, int(depth))
 
 
-def check(results: Callable[[], list[bytes]] | list[bytes], jobs: int) -> None:
+def check(results: list[bytes], jobs: int) -> None:
     """End the program with an error where a result is missing or not the workload."""
-    found = results() if callable(results) else results
-    if len(found) != jobs or any(result != WORKLOAD for result in found):
-        raise SystemExit(f"{len(found)} results came for {jobs} jobs, not all of them right")
+    if len(results) != jobs or any(result != WORKLOAD for result in results):
+        raise SystemExit(f"{len(results)} results came for {jobs} jobs, not all of them right")

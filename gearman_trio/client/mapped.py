@@ -103,7 +103,12 @@ class MappedJob(Request):
     def outcome(self) -> Any:
         """What `Client.run` gives for the job, or raise what it raises."""
         if self._error is not None:
-            raise self._error
+            # The error's traceback holds this frame: without these lines the two would keep each other alive.
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error
         signature = self._signature
         if signature is None:
             return self._result if self._parts is None else b"".join([*self._parts, self._result])

@@ -60,7 +60,12 @@ class _Call(Generic[_T]):
 
     def outcome(self) -> _T:
         if self.error is not None:
-            raise self.error
+            # The error's traceback holds this frame: without these lines the two would keep each other alive.
+            error, self.error = self.error, None
+            try:
+                raise error
+            finally:
+                del error
         return cast("_T", self.value)
 
     def abandon(self) -> None:
@@ -212,7 +217,11 @@ class _Mapping(AsyncIterator[_T]):
         if self._on_error == "yield" and isinstance(error, GearmanError) and not isinstance(error, ConfigError):
             return error
         self.close()
-        raise error
+        try:
+            raise error
+        finally:
+            # Its traceback holds this frame.
+            del error
 
     def _wake(self) -> None:
         if self._changed is not None:

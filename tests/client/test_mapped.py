@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from gearman_trio.client import open_client
 from gearman_trio.errors import ConfigError, JobFailed, JobLost, JobRaised, ServerError
 from gearman_trio.protocol import PacketType
+from gearman_trio.testing import Gearman
 
 from .farm import Farm
 from .scripted_server import open_pair
@@ -149,3 +152,22 @@ async def test_jobs_that_may_be_submitted_again_are(nursery: trio.Nursery) -> No
             await wait_all_tasks_blocked()
             await farm.kill("a")
             assert [b"b:w"] == await read(results)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_errors_leave_nothing_to_the_collector(gearman: Gearman, connected: bool) -> None:
+    """An error that holds its own traceback's frames would keep results alive until a collection."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with gearman.client() as client:
+            if connected:
+                await client.echo(b"")
+            async with client.map("", [b""]) as results:
+                with pytest.raises(ConfigError) as caught:
+                    await read(results)
+            error = weakref.ref(caught.value)
+            del caught
+            assert error() is None
+    finally:
+        gc.enable()

@@ -1,7 +1,7 @@
 """Programs that were written for pygearman run with nothing changed but their imports.
 
-Two are the peers of our interoperation tests, written long before.  The other one uses the interface as its
-documentation shows it, and is also run as it is, with pygearman.
+Two are the peers of our interoperation tests, written long before.  The others use the interface as its documentation
+shows it, and are also run as they are, with pygearman.
 """
 
 from __future__ import annotations
@@ -219,3 +219,145 @@ def test_the_same_program_as_it_is(c_server: str, tmp_path: Path) -> None:
     require_python_package("gearman")
 
     assert PRINTED == output_of(DOCUMENTED, tmp_path / "program.py", c_server)
+
+
+STEPWISE = """
+import logging
+import pickle
+import sys
+import threading
+
+import gearman
+
+SERVERS = [sys.argv[1]]
+
+# Ours logs what a function raises; pygearman does not.
+logging.disable(logging.CRITICAL)
+
+go_on = threading.Semaphore(0)
+stopping = threading.Event()
+
+
+# Two threads print: a line must be one piece.
+def say(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\\n")
+
+
+class PickleDataEncoder(gearman.DataEncoder):
+    @classmethod
+    def encode(cls, encodable_object):
+        return pickle.dumps(encodable_object)
+
+    @classmethod
+    def decode(cls, decodable_string):
+        return pickle.loads(decodable_string)
+
+
+class HookedWorker(gearman.GearmanWorker):
+    data_encoder = PickleDataEncoder
+
+    def on_job_execute(self, current_job):
+        say("begins", current_job.data)
+        return super(HookedWorker, self).on_job_execute(current_job)
+
+    def on_job_exception(self, current_job, exc_info):
+        say("raised", exc_info[0].__name__)
+        return super(HookedWorker, self).on_job_exception(current_job, exc_info)
+
+    def on_job_complete(self, current_job, job_result):
+        say("ended with", job_result)
+        return super(HookedWorker, self).on_job_complete(current_job, job_result)
+
+    def after_poll(self, any_activity):
+        return not stopping.is_set()
+
+
+class PickleClient(gearman.GearmanClient):
+    data_encoder = PickleDataEncoder
+
+
+def stepwise(gearman_worker, gearman_job):
+    go_on.acquire()
+    gearman_worker.send_job_status(gearman_job, 1, 3)
+    go_on.acquire()
+    gearman_worker.send_job_data(gearman_job, "half way")
+    gearman_worker.send_job_warning(gearman_job, "nearly there")
+    gearman_worker.send_job_status(gearman_job, 2, 3)
+    go_on.acquire()
+    return gearman_job.data[::-1]
+
+
+def broken(gearman_worker, gearman_job):
+    return gearman_job.data["missing"]
+
+
+def work():
+    gm_worker = HookedWorker(SERVERS)
+    gm_worker.register_task(b"stepwise", stepwise)
+    gm_worker.register_task(b"broken", broken)
+    gm_worker.work(poll_timeout=0.05)
+
+
+thread = threading.Thread(target=work)
+thread.start()
+
+gm_client = PickleClient(SERVERS)
+request = gm_client.submit_job("stepwise", [1, 2, 3], background=False, wait_until_complete=False, poll_timeout=10.0)
+say(request.state, request.complete)
+
+
+def wait_until(numerator):
+    while True:
+        gm_client.get_job_status(request, poll_timeout=10.0)
+        if request.status["running"] and request.status["numerator"] == numerator:
+            break
+    say("known", request.status["known"], "step", numerator, "of", request.status["denominator"])
+
+
+wait_until(0)
+go_on.release()
+wait_until(1)
+go_on.release()
+wait_until(2)
+say(list(request.data_updates), list(request.warning_updates))
+go_on.release()
+(request,) = gm_client.wait_until_jobs_completed([request], poll_timeout=10.0)
+say(request.state, request.result, request.timed_out)
+gm_client.get_job_status(request, poll_timeout=10.0)
+say("known", request.status["known"])
+
+request = gm_client.submit_job("broken", {}, poll_timeout=10.0)
+say(request.state, request.complete)
+
+stopping.set()
+thread.join(10)
+"""
+
+STEPWISE_PRINTED = """\
+CREATED False
+begins [1, 2, 3]
+known True step 0 of 0
+known True step 1 of 3
+known True step 2 of 3
+['half way'] ['nearly there']
+ended with [3, 2, 1]
+COMPLETE [3, 2, 1] False
+known False
+begins {}
+raised KeyError
+FAILED True
+"""
+
+
+def test_a_job_that_is_asked_about_while_it_runs(server: str, tmp_path: Path) -> None:
+    printed = output_of(switched(STEPWISE), tmp_path / "program.py", server)
+
+    assert sorted(STEPWISE_PRINTED.splitlines()) == sorted(printed.splitlines())
+
+
+@pytest.mark.interop
+def test_the_same_job_with_pygearman(c_server: str, tmp_path: Path) -> None:
+    require_python_package("gearman")
+    printed = output_of(STEPWISE, tmp_path / "program.py", c_server)
+
+    assert sorted(STEPWISE_PRINTED.splitlines()) == sorted(printed.splitlines())
