@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from trio.testing import memory_stream_pair
 from gearman_trio.client import open_client
 from gearman_trio.core import Dispatcher, Peer
 from gearman_trio.errors import ServersUnavailable
-from gearman_trio.protocol import PacketType, encode_request, encode_response
+from gearman_trio.protocol import Decoder, PacketType, encode_request, encode_response
 from gearman_trio.server import Server, ServerOptions, open_server, serve
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker
@@ -551,6 +552,22 @@ async def test_defect_of_the_broker_ends_one_connection_and_is_logged_with_its_t
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert [ZeroDivisionError] == [record.exc_info[0] for record in errors if record.exc_info]
     caplog.clear()
+
+
+async def test_large_packet_without_memory_for_it_ends_its_connection_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def room(decoder: Decoder) -> memoryview:
+        raise MemoryError
+
+    monkeypatch.setattr(Decoder, "room", room)
+    packet = encode_request(P.ECHO_REQ, bytes(10_000_000))
+    async with open_tcp_server() as server, open_bystanders(server), connect(server) as peer:
+        with suppress(trio.BrokenResourceError):
+            await peer.stream.send_all(packet)
+        await until(lambda: len(server.statistics().peers) == 2)
+
+    assert any("closed: there is no memory for the packet" in line for line in closing_lines(caplog))
 
 
 def test_encoded_answer_is_what_the_helpers_read() -> None:
