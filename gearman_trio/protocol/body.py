@@ -44,7 +44,11 @@ class LargeBody:
         return self.received == self.size
 
     def room(self) -> memoryview:
-        """Where the next bytes belong. To be let go of before anything else is done with the body."""
+        """Where the next bytes belong. To be let go of before anything else is done with the body.
+
+        Raises:
+            MemoryError: there is no more; the body is of no further use then.
+        """
         if self.received == len(self._view) and not self.whole:
             self._view.release()
             self._file.seek(self._reach() - 1)

@@ -107,15 +107,6 @@ class Connection(ABC):
             self._lingers = True
             self.finish(self._peer.failure)
 
-    def room(self) -> memoryview | None:
-        """See `transport.pump.SocketOwner`."""
-        return self._peer.decoder.room()
-
-    def filled(self, count: int) -> None:
-        """See `transport.pump.SocketOwner`."""
-        if self._peer.decoder.filled(count):
-            self.received(b"")
-
     @abstractmethod
     def flush(self) -> None:
         """See `hub.Outlet`."""
@@ -194,6 +185,19 @@ class SocketConnection(Connection):
                 pumped.pause()
             if behind:
                 self._check_unsent()
+
+    def room(self) -> memoryview | None:
+        """See `transport.pump.SocketOwner`."""
+        try:
+            return self._peer.decoder.room()
+        except MemoryError:
+            self.close("there is no memory for the packet that it sends")
+            return None
+
+    def filled(self, count: int) -> None:
+        """See `transport.pump.SocketOwner`."""
+        if self._peer.decoder.filled(count):
+            self.received(b"")
 
     def close(self, reason: str) -> None:
         """End the connection, whatever it is doing; nothing more is read."""

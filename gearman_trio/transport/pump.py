@@ -173,6 +173,9 @@ class PumpedSocket:
             self._send_rest()
         if self._reading and events & ~_OUT:
             room = self.owner.room() if self._in_place else None
+            if not self._watched & _IN:
+                # Its owner has ended it, for want of room.
+                return
             data = b""
             try:
                 if room is None:

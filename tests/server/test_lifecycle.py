@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from trio.testing import memory_stream_pair
 from gearman_trio.client import open_client
 from gearman_trio.core import Dispatcher, Peer
 from gearman_trio.errors import ServersUnavailable
-from gearman_trio.protocol import PacketType, encode_request, encode_response
+from gearman_trio.protocol import Decoder, PacketType, encode_request, encode_response
 from gearman_trio.server import Server, ServerOptions, open_server, serve
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker
@@ -482,23 +483,25 @@ async def test_plain_text_at_a_tls_port_ends_that_connection_alone(
         assert 1 == len(server.statistics().peers)
 
 
+@pytest.mark.slow
 async def test_stalled_tls_handshake_ends_that_connection_alone(
     certificate: Certificate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ServerOptions(handshake_seconds=0.05)
+    # The bystander has so long for its handshake, too, and the machine may be busy.
+    options = ServerOptions(handshake_seconds=1.0, close_seconds=60.0)
     async with (
         open_server(port=0, ssl_context=certificate.server, options=options) as server,
         tls_stream(server, certificate) as bystander,
         connect(server) as peer,
     ):
         await peer.stream.send_all(b"\x16\x03\x01")
-        with trio.fail_after(0.9):
-            # The close does not wait for a good-bye (close_seconds is 1) from a peer that has not said hello.
+        with trio.fail_after(30):
+            # The close does not wait for a good-bye (close_seconds is 60) from a peer that has not said hello.
             assert b"" == await peer.receive_all()
         await until(lambda: len(closing_lines(caplog)) == 1)
         await echo_over(bystander)
 
-        assert closing_lines(caplog)[0].endswith("no TLS handshake within 0.05 seconds")
+        assert closing_lines(caplog)[0].endswith("no TLS handshake within 1.0 seconds")
 
 
 async def test_drain_does_not_wait_for_a_stalled_handshake(certificate: Certificate) -> None:
@@ -552,6 +555,22 @@ async def test_defect_of_the_broker_ends_one_connection_and_is_logged_with_its_t
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert [ZeroDivisionError] == [record.exc_info[0] for record in errors if record.exc_info]
     caplog.clear()
+
+
+async def test_large_packet_without_memory_for_it_ends_its_connection_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def room(decoder: Decoder) -> memoryview:
+        raise MemoryError
+
+    monkeypatch.setattr(Decoder, "room", room)
+    packet = encode_request(P.ECHO_REQ, bytes(10_000_000))
+    async with open_tcp_server() as server, open_bystanders(server), connect(server) as peer:
+        with suppress(trio.BrokenResourceError):
+            await peer.stream.send_all(packet)
+        await until(lambda: len(server.statistics().peers) == 2)
+
+    assert any("closed: there is no memory for the packet" in line for line in closing_lines(caplog))
 
 
 def test_encoded_answer_is_what_the_helpers_read() -> None:

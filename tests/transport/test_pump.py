@@ -217,6 +217,27 @@ async def test_rest_of_a_large_packet_is_received_where_the_owner_has_room() -> 
             assert body == place
 
 
+async def test_owner_that_pauses_for_want_of_room_is_given_nothing() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (pumped, owner, theirs):
+            asked = 0
+
+            def no_room() -> None:
+                nonlocal asked
+                asked += 1
+                pumped.pause()
+
+            theirs.setblocking(True)
+            await trio.to_thread.run_sync(theirs.sendall, b"x" * 50_000)
+            await until(lambda: len(owner.data) == 50_000)
+            owner.room = no_room  # type: ignore[method-assign] # what it gives then is None
+            theirs.send(b"y")
+            await until(lambda: asked == 1)
+            await trio.sleep(0.01)
+
+            assert b"x" * 50_000 == owner.data
+
+
 async def test_nothing_is_read_while_paused() -> None:
     async with open_rig() as rig:
         with rig.pumped() as (pumped, owner, theirs):
