@@ -37,6 +37,25 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "busy_poll_seconds": ("", "set by the command, whose process runs nothing else"),
     "close_seconds": ("", "likewise a matter of memory"),
     "time_zone": ("", "that of the process, by the environment variable TZ"),
+    **dict.fromkeys(
+        (
+            "max_function_bytes",
+            "max_unique_bytes",
+            "max_client_id_bytes",
+            "max_jobs",
+            "max_jobs_per_function",
+            "max_held_bytes",
+            "max_held_bytes_per_function",
+            "max_connections",
+            "max_connections_per_address",
+            "packet_seconds",
+            "unread_seconds",
+            "idle_seconds",
+            "requeue_on_cant_do",
+            "unique_jobs_with_handles",
+        ),
+        ("", "the command has no option for it yet"),
+    ),
 }
 
 
