@@ -146,7 +146,7 @@ class Assignments:
         count = len(abilities)
         if count == 1:
             function = abilities[0]
-            return function if function.queued else None
+            return function if function.top != NO_PRIORITY else None
         if not self._policy.round_robin:
             return self._choose_registered(abilities)
         best = NO_PRIORITY

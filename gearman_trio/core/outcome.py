@@ -127,9 +127,13 @@ class Outcomes:
             return False
         if job.worker is not None:
             job.worker.released.add(handle)
+        self.cancel_job(job)
+        return True
+
+    def cancel_job(self, job: Job) -> None:
+        """End a job that no worker has, for an administrator."""
         self._registry.counters.cancelled += 1
         self.end_failed(job)
-        return True
 
     def client_gone(self, client: Peer) -> None:
         """A client has left: its jobs that no other client hears of, and that need one, end unless they are running."""

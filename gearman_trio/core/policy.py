@@ -40,6 +40,7 @@ class Policy:
             failed, as the protocol document says.
         requeue_on_cant_do: whether CANT_DO and RESET_ABILITIES take the worker's running jobs of the function from it,
             as gearmand does, and do not let them go on.
+        unique_jobs_with_handles: whether ``show unique jobs`` gives handles too (gearmand 2.2).
         exceptions: whether every connection starts with the ``exceptions`` option on (gearmand's ``--exceptions``).
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """
@@ -64,6 +65,7 @@ class Policy:
         "requeue_on_timeout",
         "round_robin",
         "time_zone",
+        "unique_jobs_with_handles",
         "verbosity",
         "version",
         "wake_seconds",
@@ -94,6 +96,7 @@ class Policy:
         wake_seconds: float = 0.1,
         requeue_on_timeout: bool = False,
         requeue_on_cant_do: bool = False,
+        unique_jobs_with_handles: bool = False,
         exceptions: bool = False,
         time_zone: tzinfo | None = None,
     ) -> None:
@@ -118,5 +121,6 @@ class Policy:
         self.wake_seconds = wake_seconds
         self.requeue_on_timeout = requeue_on_timeout
         self.requeue_on_cant_do = requeue_on_cant_do
+        self.unique_jobs_with_handles = unique_jobs_with_handles
         self.exceptions = exceptions
         self.time_zone = time_zone

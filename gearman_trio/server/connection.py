@@ -39,7 +39,7 @@ _PIECES_BYTES: Final = 65536
 class Connection(ABC):
     """The life of one connection; subclasses move its bytes."""
 
-    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions) -> None:
+    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions, *, admin: bool) -> None:
         self._hub = hub
         self._stream = stream
         self._options = options
@@ -47,7 +47,7 @@ class Connection(ABC):
         self._farewell_seconds = options.close_seconds
         self._scope = trio.CancelScope()
         address, self._name = _describe(stream)
-        self._peer = hub.connect(self, address)
+        self._peer = hub.connect(self, address, admin=admin)
         self._left = False
         # Whether the peer was told why the connection ends, and may not have read it yet.
         self._lingers = False
@@ -153,8 +153,8 @@ class Connection(ABC):
 class SocketConnection(Connection):
     """A plain socket, in the pump."""
 
-    def __init__(self, hub: Hub, stream: trio.SocketStream, options: ServerOptions, pump: Pump) -> None:
-        super().__init__(hub, stream, options)
+    def __init__(self, hub: Hub, stream: trio.SocketStream, options: ServerOptions, pump: Pump, *, admin: bool) -> None:
+        super().__init__(hub, stream, options, admin=admin)
         self._pump = pump
         self._pumped = PumpedSocket(pump, stream.socket.fileno(), self)
         self._finished = trio.Event()
@@ -235,8 +235,8 @@ class SocketConnection(Connection):
 class StreamConnection(Connection):
     """Any other stream. Its mutable state is what waits to be sent."""
 
-    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions) -> None:
-        super().__init__(hub, stream, options)
+    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions, *, admin: bool) -> None:
+        super().__init__(hub, stream, options, admin=admin)
         self._unsent: list[bytes] = []
         # Invariant: the bytes of `_unsent`, and of what is being sent.
         self._unsent_bytes = 0

@@ -20,6 +20,13 @@ __all__ = ["Hub", "Outlet"]
 _CLOCK_CHECK_SECONDS: Final = 30.0
 
 
+#: While more of a long answer waits to be sent, no further piece of it is made.
+_ANSWER_BYTES: Final = 262144
+
+#: How often it is looked whether a peer has read more of its answer, in seconds.
+_SLOW_READER_SECONDS: Final = 0.01
+
+
 class Outlet(Protocol):
     """What sends a peer's outbox."""
 
@@ -41,8 +48,17 @@ class Outlet(Protocol):
 class Hub:
     """Owns the dispatcher, the outlets of its peers, and the scope in which the timekeeper sleeps."""
 
-    def __init__(self, policy: Policy, epoch_clock: Callable[[], float]) -> None:
+    def __init__(self, policy: Policy, epoch_clock: Callable[[], float], shut_down: Callable[[str], None]) -> None:
+        """Make a hub with a broker.
+
+        Args:
+            policy: of the broker.
+            epoch_clock: tells epoch seconds.
+            shut_down: called when an administrator has asked for it, with ``"now"`` or ``"graceful"``, perhaps often.
+        """
         self._dispatcher = Dispatcher(policy)
+        self._shut_down = shut_down
+        self._answering = self._dispatcher.answering
         self._epoch_clock = epoch_clock
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
@@ -50,11 +66,12 @@ class Hub:
         self._idle = trio.Event()
         # There while a task waits for it.
         self._activity: trio.Event | None = None
+        self._question: trio.Event | None = None
         self.read_clock()
 
-    def connect(self, outlet: Outlet, address: str) -> Peer:
+    def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address)
+        peer = self._dispatcher.connect(address, admin=admin)
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -99,6 +116,11 @@ class Hub:
             self._sleep.deadline = self._next_deadline()
         if self._activity is not None:
             self._note_activity()
+        if self._answering and self._question is not None:
+            self._question.set()
+            self._question = None
+        if self._dispatcher.shutdown:
+            self._shut_down(self._dispatcher.shutdown)
         if self._draining and not self._dispatcher.has_work():
             self._idle.set()
 
@@ -123,6 +145,24 @@ class Hub:
             self.read_clock()
             self._dispatcher.expire(trio.current_time())
             self.flush()
+
+    async def keep_answering(self) -> None:
+        """Make long answers, piece by piece, each when its peer has read most of what came before it."""
+        while True:
+            if not self._answering:
+                self._question = trio.Event()
+                await self._question.wait()
+            went_on = False
+            for peer in list(self._answering):
+                outlet = self._outlets[peer]
+                if peer.failure:
+                    outlet.finish(peer.failure)
+                elif outlet.unsent_bytes <= _ANSWER_BYTES:
+                    self._dispatcher.go_on(peer)
+                    went_on = True
+            self.flush()
+            # Without a checkpoint between them the pieces would be as bad as the whole.
+            await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""

@@ -90,6 +90,8 @@ class ServerOptions:
             else it fails, as the protocol document says.
         requeue_on_cant_do: whether CANT_DO and RESET_ABILITIES take the worker's running jobs of the function from it
             and queue them again, as gearmand does; else they go on.
+        unique_jobs_with_handles: whether the administrative command ``show unique jobs`` gives each job's handle before
+            its unique ID, as gearmand does since 2.2; else the unique ID alone.
         exceptions: whether every client gets WORK_EXCEPTION without asking for it.
         max_packet_bytes: the largest packet body; the default is what the protocol can announce.
         max_function_bytes: the longest function name; the default is libgearman's limit.
@@ -135,6 +137,7 @@ class ServerOptions:
     wake_seconds: float = attrs.field(default=0.1, validator=_seconds(0.001))
     requeue_on_timeout: bool = False
     requeue_on_cant_do: bool = False
+    unique_jobs_with_handles: bool = False
     exceptions: bool = False
     max_packet_bytes: int = attrs.field(default=MAX_PACKET_BYTES, validator=_whole(1, MAX_PACKET_BYTES))
     max_function_bytes: int = attrs.field(default=512, validator=_whole(1, MAX_LINE_BYTES))
@@ -185,6 +188,7 @@ class ServerOptions:
             wake_seconds=self.wake_seconds,
             requeue_on_timeout=self.requeue_on_timeout,
             requeue_on_cant_do=self.requeue_on_cant_do,
+            unique_jobs_with_handles=self.unique_jobs_with_handles,
             exceptions=self.exceptions,
             time_zone=self.time_zone,
         )

@@ -94,8 +94,7 @@ class Patience:
     def with_silence(self, peer: Peer, unsent: int, now: float) -> str:
         """Why a peer that has nothing to do and says nothing must be disconnected, or nothing."""
         # A packet that is on its way has a limit of its own.
-        waits = unsent or peer.decoder.buffered
-        busy = waits or peer.abilities or peer.attached or peer.running or peer.sleeping
+        busy = unsent or peer.decoder.buffered or peer.abilities or peer.attached or peer.running or peer.sleeping
         if not busy and now - max(self._since, peer.heard_at) >= self._options.idle_seconds:
             return f"nothing came for {self._options.idle_seconds:g} seconds"
         return ""

@@ -69,7 +69,8 @@ class Server:
         self._options = options
         self._probes = _probes(options)
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
-        self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
+        policy = options.policy(version=_version(), first_handle=first_handle)
+        self._hub = Hub(policy, epoch_clock, self._shut_down)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
         self._listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = ()
@@ -130,8 +131,8 @@ class Server:
         """Wait until the server has ended, for whatever reason."""
         await self._ended.wait()
 
-    async def handle_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve one more connection over a stream of your own until it ends.
+    async def handle_stream(self, stream: trio.abc.Stream, *, admin: bool = False) -> None:
+        """Serve one more connection over a stream of your own until it ends; `admin` is that of `Listen`.
 
         Cancellation: the connection is closed, as if the peer had left.
         Resource handling: the stream is closed when this returns.
@@ -140,7 +141,7 @@ class Server:
         if nursery is None:
             await trio.aclose_forcefully(stream)
             raise RuntimeError("the server is not running")
-        connection = self._connection(stream)
+        connection = self._connection(stream, admin=admin)
         done = trio.Event()
 
         async def serve_it() -> None:
@@ -172,17 +173,25 @@ class Server:
             if self._connections is None:
                 raise OSError("the server is not running")
             ours, theirs = memory_stream_pair()
-            self._connections.start_soon(self._serve_connection, self._connection(ours))
+            self._connections.start_soon(self._serve_connection, self._connection(ours, admin=False))
             return theirs
 
         async with open_client(Address("in-process"), client_id=client_id, connect=connect) as client:
             yield client
 
-    def _connection(self, stream: trio.abc.Stream) -> Connection:
+    def _shut_down(self, how: str) -> None:
+        """An administrator wants the server to end."""
+        if not self._stop_requested.is_set():
+            logger.info("an administrator asked to shut down, %s", how)
+        if how == "now":
+            self._grace.deadline = min(self._grace.deadline, trio.current_time())
+        self._stop_requested.set()
+
+    def _connection(self, stream: trio.abc.Stream, *, admin: bool) -> Connection:
         # A closed socket has no descriptor to watch; the other driver finds that out by reading.
         if self._pump is not None and isinstance(stream, trio.SocketStream) and stream.socket.fileno() >= 0:
-            return SocketConnection(self._hub, stream, self._options, self._pump)
-        return StreamConnection(self._hub, stream, self._options)
+            return SocketConnection(self._hub, stream, self._options, self._pump, admin=admin)
+        return StreamConnection(self._hub, stream, self._options, admin=admin)
 
     def _close(self) -> None:
         """Let go of everything; nothing may run any more."""
@@ -198,7 +207,7 @@ class Server:
             # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
             logger.exception("a connection ended with an error that should not happen")
 
-    async def _serve_accepted(self, stream: trio.abc.Stream) -> None:
+    async def _serve_accepted(self, listener: trio.abc.Listener[trio.abc.Stream], stream: trio.abc.Stream) -> None:
         host = remote_host(stream)
         objection = self._doorman.objection(host)
         if objection:
@@ -208,7 +217,8 @@ class Server:
         try:
             if self._probes is not None:
                 keep_alive(stream, self._probes)
-            await self._serve_connection(self._connection(stream))
+            admin = isinstance(listener, ServerListener) and listener.listen.admin
+            await self._serve_connection(self._connection(stream, admin=admin))
         finally:
             self._doorman.leave(host)
 
@@ -237,9 +247,8 @@ class Server:
         try:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
-                    accepting.start_soon(
-                        accept_all, listener, self._serve_accepted, connections, self._doorman.complaints
-                    )
+                    handler = partial(self._serve_accepted, listener)
+                    accepting.start_soon(accept_all, listener, handler, connections, self._doorman.complaints)
                 started()
                 await self._stop_requested.wait()
                 accepting.cancel_scope.cancel(reason="the server drains")
@@ -252,6 +261,7 @@ class Server:
         with serving:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._hub.keep_time)
+                nursery.start_soon(self._hub.keep_answering)
                 nursery.start_soon(watch, self._options, self._hub.outlets, self._hub.wait_active)
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)

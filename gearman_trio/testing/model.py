@@ -29,6 +29,7 @@ class ModelBroker(ModelPolicy):
         peers: connected ones.
         jobs: live ones.
         sleeps: who sleeps for which function, longest first.
+        paused: functions whose jobs no worker gets.
         functions: every function heard of, with the most jobs it may have by priority (0 for no limit).
     """
 
@@ -38,6 +39,7 @@ class ModelBroker(ModelPolicy):
     jobs: list[ModelJob] = field(factory=list)
     sleeps: list[tuple[ModelPeer, bytes]] = field(factory=list)
     functions: dict[bytes, tuple[int, int, int]] = field(factory=dict)
+    paused: set[bytes] = field(factory=set)
     _handles: count[int] = field(factory=lambda: count(1))
     _places: count[int] = field(factory=lambda: count(1))
 
@@ -107,7 +109,25 @@ class ModelBroker(ModelPolicy):
         if function not in self.functions or any(self.status()[function]):
             return False
         del self.functions[function]
+        self.paused.discard(function)
         return True
+
+    def pause(self, function: bytes) -> None:
+        """``pause function``."""
+        self.functions.setdefault(function, (0, 0, 0))
+        self.paused.add(function)
+
+    def resume(self, function: bytes) -> None:
+        """``resume function``."""
+        self.paused.discard(function)
+        self._balance(function)
+
+    def purge(self, function: bytes) -> int:
+        """``purge function``; give how many jobs that ended."""
+        jobs = [job for job in self.jobs if job.function == function and job.state != "running"]
+        for job in jobs:
+            self._end(job, "WORK_FAIL")
+        return len(jobs)
 
     # Clients
 
@@ -187,7 +207,7 @@ class ModelBroker(ModelPolicy):
         if worker.sleeping:
             return
         self._settle(worker)
-        waiting = [function for function in worker.abilities if self.queued(function)]
+        waiting = [function for function in worker.abilities if self.queued(function) and function not in self.paused]
         if waiting:
             self._wake(worker, waiting[0])
         else:
@@ -196,7 +216,8 @@ class ModelBroker(ModelPolicy):
 
     def candidates(self, worker: ModelPeer) -> list[ModelJob]:
         """The jobs of which a grab must give one."""
-        heads = [self.queued(function)[0] for function in worker.abilities if self.queued(function)]
+        open_functions = [function for function in worker.abilities if function not in self.paused]
+        heads = [self.queued(function)[0] for function in open_functions if self.queued(function)]
         if heads and self.global_priority:
             best = min(job.priority for job in heads)
             heads = [job for job in heads if job.priority == best]
@@ -212,7 +233,7 @@ class ModelBroker(ModelPolicy):
         else:
             chosen = [job for job in candidates if job.handle == handle]
             assert chosen, f"{handle!r} was not next; {[job.handle for job in candidates]} were"
-            self._check_turn(worker, candidates, chosen[0])
+            worker.check_turn({job.function for job in candidates} if self.round_robin else set(), chosen[0].function)
             self._assign(chosen[0], worker, packet)
         self._settle(worker)
 
@@ -301,7 +322,7 @@ class ModelBroker(ModelPolicy):
 
     def _queue(self, job: ModelJob) -> None:
         self._put(job, "queued")
-        sleepers = [peer for peer, function in self.sleeps if function == job.function]
+        sleepers = [peer for peer, name in self.sleeps if name == job.function not in self.paused]
         for peer in sleepers[: self.worker_wakeup or None]:
             self._wake(peer, job.function)
 
@@ -343,21 +364,6 @@ class ModelBroker(ModelPolicy):
             if packet == "WORK_EXCEPTION":
                 worker.raised = handle
 
-    # Turns
-
-    def _check_turn(self, worker: ModelPeer, candidates: list[ModelJob], chosen: ModelJob) -> None:
-        """No function is served twice while another one, that could have been served as well, is not."""
-        if not self.round_robin:
-            return
-        ready = {job.function for job in candidates}
-        for function in worker.abilities:
-            others = worker.passed_over.setdefault(function, set())
-            if function not in ready or function == chosen.function:
-                others.clear()
-            else:
-                assert chosen.function not in others, f"{chosen.function!r} was served twice, {function!r} not once"
-                others.add(chosen.function)
-
     # Sleep
 
     def _drop_ability(self, worker: ModelPeer, function: bytes) -> None:
@@ -365,10 +371,7 @@ class ModelBroker(ModelPolicy):
             self.sleeps.remove((worker, function))
         if worker.woken_for == function:
             self._settle(worker)
-        del worker.abilities[function]
-        worker.passed_over.pop(function, None)
-        for others in worker.passed_over.values():
-            others.discard(function)
+        worker.forget(function)
 
     def _arise(self, worker: ModelPeer) -> None:
         worker.sleeping = False
@@ -392,6 +395,6 @@ class ModelBroker(ModelPolicy):
         while True:
             sleepers = [peer for peer, slept_for in self.sleeps if slept_for == function]
             woken = [peer for peer in self.peers if peer.woken_for == function]
-            if not sleepers or len(woken) >= len(self.queued(function)):
+            if not sleepers or function in self.paused or len(woken) >= len(self.queued(function)):
                 return
             self._wake(sleepers[0], function)

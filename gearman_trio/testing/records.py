@@ -66,6 +66,23 @@ class ModelPeer:
     raised: bytes = b""
     passed_over: dict[bytes, set[bytes]] = field(factory=dict)
 
+    def forget(self, function: bytes) -> None:
+        """It cannot do a function any more."""
+        del self.abilities[function]
+        self.passed_over.pop(function, None)
+        for others in self.passed_over.values():
+            others.discard(function)
+
+    def check_turn(self, ready: set[bytes], chosen: bytes) -> None:
+        """No function is served twice while another one, that could have been served as well, is not."""
+        for function in self.abilities:
+            others = self.passed_over.setdefault(function, set())
+            if function not in ready or function == chosen:
+                others.clear()
+            else:
+                assert chosen not in others, f"{chosen!r} was served twice, {function!r} not once"
+                others.add(chosen)
+
 
 @define(eq=False)
 class ModelJob:

@@ -51,7 +51,7 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> No
     assert function.queued == len(queued)
     assert function.running == len([job for job in own if job.state == RUNNING])
     assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
-    assert function.top == min((job.priority for job in queued), default=NO_PRIORITY)
+    assert function.top == min((job.priority for job in queued if not function.paused), default=NO_PRIORITY)
 
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
@@ -64,7 +64,7 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> No
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
     assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
-    if function.sleepers:
+    if function.sleepers and not function.paused:
         assert function.wakes >= function.queued, "a wake-up was lost"
 
 

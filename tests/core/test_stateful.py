@@ -60,7 +60,7 @@ MALFORMED = [
 TIMEOUTS_MS = [None, None, 0, 1000, 3000]
 DELAYS = [-1.0, 0.0, 0.05, 2.0, 5.0]
 STEPS = [0.05, 0.1, 1.0, 3.0]
-COMMANDS = ["create", "drop", "limit", "lift", "drain"]
+COMMANDS = ["create", "drop", "limit", "lift", "pause", "resume", "resume", "purge", "drain"]
 POLICIES: dict[str, list[Any]] = {
     "round_robin": [True, False],
     "global_priority": [True, False],
@@ -248,6 +248,17 @@ class BrokerMachine(RuleBasedStateMachine):
         elif command == "lift":
             self.administer(b"maxqueue " + function)
             self.model.max_queue(function, (0, 0, 0))
+        elif command == "pause":
+            self.administer(b"pause function " + function)
+            self.model.pause(function)
+        elif command == "resume":
+            known = function in self.model.functions
+            assert known == (b"OK\r\n" == self.administer(b"resume function " + function))
+            self.model.resume(function)
+        elif command == "purge":
+            known = function in self.model.functions
+            answer = b"OK %d\n" % self.model.purge(function) if known else b"ERR function not found\r\n"
+            assert answer == self.administer(b"purge function " + function)
         elif len(self.model.jobs) > 5:
             # Seldom: nothing new happens afterwards.
             self.wire.broker.drain()

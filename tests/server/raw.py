@@ -154,10 +154,10 @@ async def connect(server: Server, *, index: int = 0) -> AsyncGenerator[RawPeer]:
         await trio.aclose_forcefully(stream)
 
 
-def join(server: Server, nursery: trio.Nursery) -> RawPeer:
+def join(server: Server, nursery: trio.Nursery, *, admin: bool = False) -> RawPeer:
     """A peer over memory streams."""
     ours, theirs = memory_stream_pair()
-    nursery.start_soon(server.handle_stream, theirs)
+    nursery.start_soon(partial(server.handle_stream, theirs, admin=admin))
     return RawPeer(ours)
 
 
