@@ -3,6 +3,9 @@
 Bounds: as many calls as the concurrency says are under way, and at most as many again have been started or have ended
 before the consumer takes their results.  An item is taken from its source only when there is room for it.  The consumer
 who stops reading stops all of it, and the source with it.
+
+A call is a task in general.  Where the caller can begin one without waiting, it is a place only, which ends when the
+caller says so: a task costs several times what a small job does.
 """
 
 from __future__ import annotations
