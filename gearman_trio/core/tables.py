@@ -35,7 +35,7 @@ _CONTROL: Final = bytes(range(32)) + b"\x7f"
 def printable(value: bytes) -> bytes:
     """Text for one cell of a table: control characters, which would break the table, as ``\\x0a``."""
     if len(value.translate(None, _CONTROL)) != len(value):
-        return b"".join(b"\\x%02x" % byte if byte < 32 or byte == 127 else b"%c" % byte for byte in value)
+        return b"".join([b"\\x%02x" % byte if byte < 32 or byte == 127 else b"%c" % byte for byte in value])
     return value
 
 

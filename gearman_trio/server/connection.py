@@ -129,6 +129,11 @@ class Connection(ABC):
         """Wait for the peer to close its end, so that the last bytes for it are not lost by a reset."""
         if isinstance(self._stream, trio.SocketStream):
             await linger(self._stream)
+        elif isinstance(self._stream, trio.SSLStream):
+            # TLS cannot close one direction only; the peer has been told, and leaves, or its time is over.
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                while await self._stream.receive_some(_RECEIVE_BYTES):
+                    pass
 
     def _leave(self) -> None:
         """Let the broker forget the connection, if it has not yet."""

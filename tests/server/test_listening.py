@@ -243,3 +243,15 @@ async def test_stalled_handshake_holds_nobody_up(certificates: Certificates) -> 
             await stalled.send_all(b"\x16\x03\x01")
             await echo(address, certificates.peer)
             assert b"" == await stalled.receive_some()
+
+
+async def test_peer_that_still_sends_hears_over_tls_too_why_it_is_disconnected(certificates: Certificates) -> None:
+    async with open_tcp_server(listen=[Listen(LOCAL, tls=certificates.server)]) as server:
+        (address,) = server.addresses
+        plain = await trio.open_tcp_stream(address.host, address.port)
+        stream = trio.SSLStream(plain, certificates.peer.client_context(), server_hostname=address.host)
+        await stream.send_all(b"\0nonsense" + bytes(500_000))
+        heard = b""
+        while b"INVALID_PACKET" not in heard:
+            heard += await stream.receive_some()
+        await trio.aclose_forcefully(stream)
