@@ -1,4 +1,4 @@
-"""``gearman-trio worker``: do jobs with the functions of a Python module."""
+"""``gearman-trio worker``: do jobs with the functions of a Python module, or with a program."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import typer
 
 from ..errors import ConfigError
 from ..worker import Abilities, Worker, log_jobs, run_worker
+from .exec_worker import Output, exec_abilities
 from .logs import NOTICE, set_up_logging
 from .options import ClientIdOption, LogFileOption, ServersOption, VerboseOption, seconds, whole_number
 from .running import errors_reported, run_async, stop_on_signals
@@ -46,7 +47,12 @@ class _Command:
 
 def worker_command(
     target: Annotated[
-        str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
+        str,
+        typer.Argument(
+            metavar="MODULE:OBJECT",
+            help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, "
+            "with commas between.",
+        ),
     ],
     *,
     server: ServersOption = None,
@@ -54,6 +60,24 @@ def worker_command(
         int,
         typer.Option("--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once."),
     ] = 1,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            "--exec", metavar="'CMD ARGS'", help="Run this program for each job, with the workload as its input."
+        ),
+    ] = None,
+    output: Annotated[
+        Output,
+        typer.Option(
+            "--output",
+            help="With --exec: what the program writes is the result, or data as it comes, or data line by line, with "
+            "or without line ends.",
+        ),
+    ] = Output.RESULT,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
+    ] = None,
     client_id: ClientIdOption = None,
     exceptions: Annotated[
         bool,
@@ -80,7 +104,9 @@ def worker_command(
     """Do jobs until SIGTERM or Ctrl-C, which lets running jobs finish; a second one gives them back at once."""
     with errors_reported():
         command = _Command(
-            abilities=load_abilities(target),
+            abilities=exec_abilities(target, program, output=output, count=count)
+            if program is not None
+            else load_abilities(target),
             servers=server or ["127.0.0.1:4730"],
             concurrency=concurrency,
             client_id=client_id,
