@@ -17,6 +17,10 @@ options = gearman_trio.ServerOptions(
     max_attempts=3,
     # Nobody here sends more than this.
     max_packet_bytes=16 * 1024,
+    # No function may fill the memory with jobs that nobody does.
+    max_held_bytes_per_function=256 * 1024 * 1024,
+    # Nor may one machine take all connections.
+    max_connections_per_address=1000,
     # A client that does not read its results is disconnected when so much waits for it.
     outbox_limit_bytes=64 * 1024 * 1024,
 )

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
         ServersUnavailable,
     )
     from .serializers import BYTES, JSON, TEXT, Serializer
-    from .server import Server, ServerOptions, ServerStatistics, open_server, serve
-    from .transport import Address
+    from .server import Listen, Server, ServerOptions, ServerStatistics, open_server, serve
+    from .transport import Address, TlsOptions
     from .worker import (
         Abilities,
         Fail,
@@ -83,6 +83,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobWarning",
+    "Listen",
     "LocalProtocolError",
     "Priority",
     "ProtocolError",
@@ -97,6 +98,7 @@ __all__ = [
     "ServersUnavailable",
     "Shutdown",
     "ThreadJob",
+    "TlsOptions",
     "TypedJob",
     "Worker",
     "log_jobs",

@@ -27,6 +27,7 @@ from gearman_trio import core
 from gearman_trio.config import OPTIONS, Option
 from gearman_trio.core import Dispatcher, Policy
 from gearman_trio.protocol.table import PACKETS, PacketSpec, PacketType, Sender
+from gearman_trio.server.accepting import REFUSED
 
 __all__ = ["error_codes", "gearmand_options", "packet_support", "setup"]
 
@@ -64,11 +65,21 @@ _ERROR_CODES: Final[dict[str, tuple[str, str]]] = {
         "No: it reads what it can, and 0 for the rest.",
     ),
     "ARGUMENT_TOO_LARGE": (
-        "A function name is over 512 bytes, a unique ID or handle over 64, a client ID over 254.",
+        "A function name is over 512 bytes, a unique ID, a handle or a number of WORK_STATUS over 64, a client ID over "
+        "254; options set the limits of names and IDs.",
         "For unique IDs when jobs are submitted.",
     ),
     "INVALID_FUNCTION_NAME": ("A function name is empty.", "No: it takes it."),
-    "QUEUE_ERROR": ("The function has as many jobs as its `maxqueue` allows.", "Yes."),
+    "QUEUE_ERROR": (
+        "The function has as many jobs as its `maxqueue` allows, or there are as many jobs, or bytes of workloads, as "
+        "the options allow; the text says which limit it is.",
+        "Yes, for `maxqueue`.",
+    ),
+    "TOO_MANY_CONNECTIONS": (
+        "There are as many connections as the options allow, in total or from one address; the connection is closed "
+        "after it.",
+        "No: it knows no such limits.",
+    ),
     "SHUTDOWN": ("The job server drains and takes no new jobs.", "No: it takes them."),
     "JOB_NOT_FOUND": ("A worker reports on a job that it does not have, or no longer.", "Yes."),
     "UNKNOWN_OPTION": ("OPTION_REQ asks for something other than `exceptions`.", "Yes."),
@@ -100,7 +111,7 @@ def error_codes() -> str:
     sent = re.compile(r'(?:send_error|_reject)\(\s*\w+,\s*"([A-Z_]+)"')
     # The sources, and not `inspect`: the core may be compiled.
     source = "".join(path.read_text(encoding="utf-8") for path in sorted(_CORE.glob("*.py")))
-    codes = set(sent.findall(source))
+    codes = set(sent.findall(source)) | {REFUSED.decode()}
     assert codes == set(_ERROR_CODES), f"the codes in the core and in this table differ: {codes ^ set(_ERROR_CODES)}"
     rows = [(f"`{code}`", when, same) for code, (when, same) in _ERROR_CODES.items()]
     return markdown_table(("Code", "When", "Does gearmand send it then?"), rows)

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from .client import AdminClient, open_admin
-from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
+from .rows import ConnectionRow, FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow
 
-__all__ = ["AdminClient", "ConnectionRow", "FunctionRow", "JobRow", "PriorityRow", "open_admin"]
+__all__ = [
+    "AdminClient",
+    "ConnectionRow",
+    "FunctionJobRow",
+    "FunctionRow",
+    "JobRow",
+    "LimitRow",
+    "PriorityRow",
+    "open_admin",
+]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import trio
 
 from ..errors import ConfigError, RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
-from ..transport import UNREACHABLE, Address, Connect, dialer, parse_address
-from .rows import ConnectionRow, FunctionRow, JobRow, PriorityRow
+from ..transport import UNREACHABLE, Address, Connect, Tls, dialer, parse_address
+from .rows import ConnectionRow, FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow
 
 __all__ = ["AdminClient", "open_admin"]
 
@@ -19,6 +20,10 @@ _RECEIVE_BYTES = 65536
 
 #: A row is a handle, or a function name and some numbers; a client ID or a list of abilities can be long.
 _MAX_LINE_BYTES = 1024 * 1024
+
+
+#: What gearmand 2.2 puts before a unique ID in ``show unique jobs``.
+_HANDLE = re.compile(r"\A\S+:\d+\t")
 
 
 class AdminClient:
@@ -57,8 +62,8 @@ class AdminClient:
         return [JobRow.parse(line) for line in await self._table(b"show jobs")]
 
     async def unique_jobs(self) -> list[str]:
-        """The unique ID of every live job, empty ones too."""
-        return await self._table(b"show unique jobs")
+        """The unique ID of every live job, empty ones too; gearmand 2.2 gives handles with them, which are left out."""
+        return [_HANDLE.sub("", line, count=1) for line in await self._table(b"show unique jobs")]
 
     async def cancel(self, handle: str | bytes) -> None:
         """End a job; its clients hear WORK_FAIL. An unknown job is a `ServerError` with the code ``UNKNOWN_JOB``."""
@@ -81,20 +86,82 @@ class AdminClient:
             raise ConfigError(f"maxqueue: expected no size, one or three, of at least 0, got {sizes!r}")
         await self._value(b" ".join([b"maxqueue", _word(function_name(name)), *(b"%d" % size for size in sizes)]))
 
+    async def limits(self, name: str | bytes | None = None) -> list[LimitRow]:
+        """What `maxqueue` said, of one function or of all that have a limit. Of this server alone.
+
+        An unknown function is a `ServerError`, as for the other methods that name one.
+        """
+        command = b"show maxqueue" if name is None else b"show maxqueue " + _word(function_name(name))
+        return [LimitRow.parse(line) for line in await self._table(command)]
+
+    async def function_jobs(
+        self,
+        name: str | bytes,
+        *,
+        state: Literal["queued", "running", "scheduled"] | None = None,
+        priority: Literal["high", "normal", "low"] | None = None,
+        unique: str | bytes | None = None,
+        limit: int | None = None,
+    ) -> list[FunctionJobRow]:
+        """The jobs of a function in the order of their handles. Of this server alone.
+
+        Args:
+            name: of the function.
+            state: only jobs in this state.
+            priority: only jobs of this priority.
+            unique: only jobs with this unique ID, written as the rows have it.
+            limit: at most so many jobs.
+        """
+        words = [b"list jobs", _word(function_name(name))]
+        words += [b"state=" + _word(state)] if state is not None else []
+        words += [b"priority=" + _word(priority)] if priority is not None else []
+        words += [b"unique=" + (_word(unique) if unique else b"")] if unique is not None else []
+        words += [b"limit=%d" % limit] if limit is not None else []
+        return [FunctionJobRow.parse(line) for line in await self._table(b" ".join(words))]
+
+    async def pause_function(self, name: str | bytes) -> None:
+        """Give no worker a job of a function any more; jobs are taken, and running ones go on. Of this server alone."""
+        await self._value(b"pause function " + _word(function_name(name)))
+
+    async def resume_function(self, name: str | bytes) -> None:
+        """Undo `pause_function`. Of this server alone."""
+        await self._value(b"resume function " + _word(function_name(name)))
+
+    async def paused_functions(self) -> list[str]:
+        """The functions that are paused. Of this server alone."""
+        return await self._table(b"show paused")
+
+    async def purge_function(self, name: str | bytes) -> int:
+        """End every queued and scheduled job of a function; clients hear WORK_FAIL. Of this server alone.
+
+        Returns:
+            how many jobs that were.
+
+        Cancellation: jobs are ended in portions, and those that were not stay.
+        """
+        return await self._number(b"purge function " + _word(function_name(name)))
+
+    async def shut_down(self, *, graceful: bool = True) -> None:
+        """Stop the server, when running jobs have ended or at once; only over an administrators' listener."""
+        await self._value(b"shutdown graceful" if graceful else b"shutdown")
+
     async def version(self) -> str:
         """The server's version."""
         return await self._value(b"version")
 
     async def process_id(self) -> int:
         """The process ID of the server, on its machine."""
-        answer = await self._value(b"getpid")
-        if not (answer.isascii() and answer.isdigit()):
-            raise RemoteProtocolError(f"expected a number after 'getpid', got {answer!r}")
-        return int(answer)
+        return await self._number(b"getpid")
 
     async def verbosity(self) -> str:
         """What the server logs, one of gearmand's level names."""
         return await self._value(b"verbose")
+
+    async def _number(self, command: bytes) -> int:
+        answer = await self._value(command)
+        if not (answer.isascii() and answer.isdigit()):
+            raise RemoteProtocolError(f"expected a number after {_shown(command)}, got {answer!r}")
+        return int(answer)
 
     async def _value(self, command: bytes) -> str:
         async with self._question(command):
@@ -169,7 +236,7 @@ def _shown(command: bytes) -> str:
 async def open_admin(
     server: str | Address = "127.0.0.1:4730",
     *,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     connect: Connect | None = None,
 ) -> AsyncIterator[AdminClient]:
     """Connect to a job server to ask and steer it, for the length of a block.

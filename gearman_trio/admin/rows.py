@@ -6,7 +6,7 @@ import attrs
 
 from ..errors import RemoteProtocolError
 
-__all__ = ["ConnectionRow", "FunctionRow", "JobRow", "PriorityRow"]
+__all__ = ["ConnectionRow", "FunctionJobRow", "FunctionRow", "JobRow", "LimitRow", "PriorityRow"]
 
 
 @attrs.frozen
@@ -109,6 +109,73 @@ class JobRow:
         handle, *numbers = _split(line, 4)
         retries, ignored, stored = _integers(line, numbers)
         return cls(handle, retries, bool(ignored), bool(stored))
+
+
+@attrs.frozen(kw_only=True)
+class FunctionJobRow:
+    """One row of ``list jobs``, a command of this server alone.
+
+    Attributes:
+        handle: of the job.
+        unique: its unique ID; control characters are written ``\\x0a``.
+        priority: ``"high"``, ``"normal"`` or ``"low"``.
+        state: ``"queued"``, ``"running"`` or ``"scheduled"``.
+        attempts: how often it was given to a worker.
+        background: whether it lives on without clients.
+        clients: how many connections hear of it.
+        workload_bytes: how long its workload is.
+        run_at: epoch seconds before which it is not queued, 0 for at once.
+    """
+
+    handle: str
+    unique: str
+    priority: str
+    state: str
+    attempts: int
+    background: bool
+    clients: int
+    workload_bytes: int
+    run_at: int
+
+    @classmethod
+    def parse(cls, line: str) -> FunctionJobRow:
+        """Read ``HANDLE\\tUNIQUE\\tPRIORITY\\tSTATE\\tATTEMPTS\\tBACKGROUND\\tCLIENTS\\tBYTES\\tRUN-AT``."""
+        handle, unique, priority, state, *numbers = _split(line, 9)
+        attempts, background, clients, workload_bytes, run_at = _integers(line, numbers)
+        return cls(
+            handle=handle,
+            unique=unique,
+            priority=priority,
+            state=state,
+            attempts=attempts,
+            background=bool(background),
+            clients=clients,
+            workload_bytes=workload_bytes,
+            run_at=run_at,
+        )
+
+
+@attrs.frozen
+class LimitRow:
+    """One row of ``show maxqueue``, a command of this server alone: most jobs by the priority of the new one.
+
+    Attributes:
+        function: its name.
+        high: how many jobs the function may have when one of high priority comes; 0 for no limit.
+        normal: likewise for normal priority.
+        low: likewise for low priority.
+    """
+
+    function: str
+    high: int
+    normal: int
+    low: int
+
+    @classmethod
+    def parse(cls, line: str) -> LimitRow:
+        """Read ``FUNCTION\\tHIGH\\tNORMAL\\tLOW``."""
+        name, *numbers = _split(line, 4)
+        return cls(name, *_integers(line, numbers))
 
 
 def _split(line: str, count: int) -> list[str]:

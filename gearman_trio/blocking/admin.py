@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from .. import admin as _async
-from ..admin import ConnectionRow, FunctionRow, JobRow, PriorityRow, open_admin
-from ..transport import Address, Connect, parse_address
+from ..admin import ConnectionRow, FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow, open_admin
+from ..transport import Address, Connect, Tls, parse_address
 from .loop import Loop
 from .portal import Portal
 
@@ -24,7 +23,7 @@ _Open = Callable[[], AbstractAsyncContextManager[_async.AdminClient]]
 
 @asynccontextmanager
 async def _opener(
-    loop: Loop[_Open], *, server: Address, ssl_context: ssl.SSLContext | None, connect: Connect | None
+    loop: Loop[_Open], *, server: Address, ssl_context: Tls | None, connect: Connect | None
 ) -> AsyncIterator[_Open]:
     yield partial(open_admin, server, ssl_context=ssl_context, connect=loop.watching(connect))
 
@@ -50,7 +49,7 @@ class AdminClient:
         self,
         server: str | Address = "127.0.0.1:4730",
         *,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: Tls | None = None,
         connect: Connect | None = None,
     ) -> None:
         """Make a client that connects when it is first used; the arguments are those of `gearman_trio.open_admin`.
@@ -110,6 +109,45 @@ class AdminClient:
     def maxqueue(self, name: str | bytes, *sizes: int, timeout: float | None = None) -> None:
         """Limit a function's queue: no size for no limit, one for all priorities, or three for high, normal, low."""
         self._ask(lambda admin: admin.maxqueue(name, *sizes), timeout)
+
+    def limits(self, name: str | bytes | None = None, *, timeout: float | None = None) -> list[LimitRow]:
+        """What `maxqueue` said, of one function or of all that have a limit."""
+        return self._ask(lambda admin: admin.limits(name), timeout)
+
+    def function_jobs(
+        self,
+        name: str | bytes,
+        *,
+        state: Literal["queued", "running", "scheduled"] | None = None,
+        priority: Literal["high", "normal", "low"] | None = None,
+        unique: str | bytes | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[FunctionJobRow]:
+        """The jobs of a function in the order of their handles."""
+        return self._ask(
+            lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=unique, limit=limit), timeout
+        )
+
+    def pause_function(self, name: str | bytes, *, timeout: float | None = None) -> None:
+        """Give no worker a job of a function any more."""
+        self._ask(lambda admin: admin.pause_function(name), timeout)
+
+    def resume_function(self, name: str | bytes, *, timeout: float | None = None) -> None:
+        """Undo `pause_function`."""
+        self._ask(lambda admin: admin.resume_function(name), timeout)
+
+    def paused_functions(self, *, timeout: float | None = None) -> list[str]:
+        """The functions that are paused."""
+        return self._ask(lambda admin: admin.paused_functions(), timeout)
+
+    def purge_function(self, name: str | bytes, *, timeout: float | None = None) -> int:
+        """End every queued and scheduled job of a function; give how many that were."""
+        return self._ask(lambda admin: admin.purge_function(name), timeout)
+
+    def shut_down(self, *, graceful: bool = True, timeout: float | None = None) -> None:
+        """Stop the server; only over an administrators' listener."""
+        self._ask(lambda admin: admin.shut_down(graceful=graceful), timeout)
 
     def version(self, *, timeout: float | None = None) -> str:
         """The server's version."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
@@ -13,7 +12,7 @@ from ..client import ClientStatistics, JobState, Priority, open_client
 from ..names import JobHandle
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES
-from ..transport import Address, Connect, parse_address
+from ..transport import Address, Connect, Tls, parse_address
 from .job import ForegroundJob
 from .loop import Loop
 from .portal import Portal
@@ -53,7 +52,7 @@ class Client:
         client_id: str | None = None,
         options: Sequence[str] = ("exceptions",),
         max_packet_bytes: int = MAX_PACKET_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: Tls | None = None,
         connect: Connect | None = None,
     ) -> None:
         """Make a client that connects when it is first used; the arguments are those of `gearman_trio.open_client`.

@@ -26,7 +26,7 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from ..errors import ConfigError, ServersUnavailable
-from ..transport import Address, Connect, connect_tcp
+from ..transport import Address, Connect, connect_socket
 
 __all__ = ["Held", "Loop"]
 
@@ -247,7 +247,7 @@ class Loop(Generic[_Resource]):
 
     def watching(self, connect: Connect | None) -> Connect:
         """The same way to connect, or TCP, with its sockets known to `forget`."""
-        inner = connect or connect_tcp
+        inner = connect or connect_socket
 
         async def watched(address: Address) -> trio.abc.Stream:
             stream = await inner(address)

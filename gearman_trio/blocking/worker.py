@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +14,7 @@ import trio
 
 from .. import worker as _async
 from ..errors import ServersUnavailable
-from ..transport import Address, Connect
+from ..transport import Address, Connect, Tls
 from ..worker import Abilities, WorkerStatistics, run_worker
 from .loop import Loop
 from .portal import Portal
@@ -121,7 +120,7 @@ class Worker:
         concurrency: int = 1,
         client_id: str | bytes | None = None,
         exceptions: bool = True,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: Tls | None = None,
         connect: Connect | None = None,
     ) -> None:
         """Make a worker that does nothing yet; the arguments are those of `gearman_trio.run_worker`.

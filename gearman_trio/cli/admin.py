@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import attrs
 import typer
@@ -14,17 +14,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..admin import AdminClient, ConnectionRow, FunctionRow, JobRow, PriorityRow, open_admin
+from ..admin import (
+    AdminClient,
+    ConnectionRow,
+    FunctionJobRow,
+    FunctionRow,
+    JobRow,
+    LimitRow,
+    PriorityRow,
+    open_admin,
+)
 from .options import FunctionArgument, JsonOption, ServerOption, whole_number
 from .running import run_async
 
 __all__ = ["app", "print_rows"]
 
 T = TypeVar("T")
-_Row = FunctionRow | PriorityRow | ConnectionRow | JobRow
+_Row = FunctionRow | PriorityRow | ConnectionRow | JobRow | FunctionJobRow | LimitRow
 
 app = typer.Typer(
-    help="Look at a job server and steer it; any Gearman server understands these.",
+    help="Look at a job server and steer it; what only this job server understands is marked with *.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -142,6 +151,78 @@ def create_function_command(function: FunctionArgument, server: ServerOption = _
 def drop_function_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
     """Forget a function that has neither jobs nor workers."""
     _ask(server, lambda admin: admin.drop_function(os.fsencode(function)))
+
+
+@app.command("limits")
+def limits_command(
+    function: Annotated[
+        str | None, typer.Argument(metavar="FUNCTION", help="Only of this one.", show_default=False)
+    ] = None,
+    server: ServerOption = _HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """* What maxqueue said of each function."""
+    name = None if function is None else os.fsencode(function)
+    print_rows(LimitRow, _ask(server, lambda admin: admin.limits(name)), as_json=as_json)
+
+
+@app.command("list")
+def list_command(
+    *,
+    function: FunctionArgument,
+    state: Annotated[Literal["queued", "running", "scheduled"] | None, typer.Option(help="Only in this state.")] = None,
+    priority: Annotated[Literal["high", "normal", "low"] | None, typer.Option(help="Only of this priority.")] = None,
+    unique: Annotated[
+        str | None, typer.Option("--unique", "-u", metavar="ID", help="Only with this unique ID.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", metavar="N", parser=whole_number(0), help="At most so many.")
+    ] = None,
+    server: ServerOption = _HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """* The jobs of a function, one by one."""
+    key = None if unique is None else os.fsencode(unique)
+    name = os.fsencode(function)
+    rows = _ask(
+        server, lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=key, limit=limit)
+    )
+    print_rows(FunctionJobRow, rows, as_json=as_json)
+
+
+@app.command("pause")
+def pause_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+    """* Give no worker a job of a function any more; new jobs are queued, and running ones go on."""
+    _ask(server, lambda admin: admin.pause_function(os.fsencode(function)))
+
+
+@app.command("resume")
+def resume_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+    """* Undo pause."""
+    _ask(server, lambda admin: admin.resume_function(os.fsencode(function)))
+
+
+@app.command("paused")
+def paused_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """* The functions that are paused."""
+    names = _ask(server, AdminClient.paused_functions)
+    typer.echo(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), nl=as_json)
+
+
+@app.command("purge")
+def purge_command(function: FunctionArgument, server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+    """* End every job of a function that no worker has yet, and print how many that were; their clients hear of it."""
+    ended = _ask(server, lambda admin: admin.purge_function(os.fsencode(function)))
+    _print_value("ended", ended, as_json=as_json)
+
+
+@app.command("shutdown")
+def shutdown_command(
+    graceful: Annotated[bool, typer.Option(help="Whether running jobs may end first.")] = True,
+    server: ServerOption = _HERE,
+) -> None:
+    """* Stop the job server; only over a listener for administrators."""
+    _ask(server, lambda admin: admin.shut_down(graceful=graceful))
 
 
 @app.command("version")

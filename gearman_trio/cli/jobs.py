@@ -145,17 +145,23 @@ async def _run(server: str, jobs: Sequence[_Job], prefix: bool, limit: float) ->
     with trio.move_on_after(limit) as patience:
         async with open_client(server) as client:
             for job in jobs:
-                try:
-                    await _run_one(client, job, prefix)
-                except JobError as exc:
-                    if len(jobs) == 1:
-                        raise
-                    failed = True
-                    typer.echo(f"gearman-trio: {exc}", err=True)
+                failed |= not await _succeeds(client, job, prefix, only=len(jobs) == 1)
     if patience.cancelled_caught:
         fail(Exit.JOB_FAILED, f"--timeout: not done within {limit:g} s; a job that was started may still run")
     if failed:
         raise typer.Exit(Exit.JOB_FAILED)
+
+
+async def _succeeds(client: Client, job: _Job, prefix: bool, *, only: bool) -> bool:
+    """Run one of several jobs, whose failure is told, or the only one, whose failure is raised."""
+    try:
+        await _run_one(client, job, prefix)
+    except JobError as exc:
+        if only:
+            raise
+        typer.echo(f"gearman-trio: {exc}", err=True)
+        return False
+    return True
 
 
 async def _run_one(client: Client, job: _Job, prefix: bool) -> None:

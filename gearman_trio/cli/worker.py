@@ -45,39 +45,43 @@ class _Command:
     drain_timeout: float
 
 
+_Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:OBJECT",
+        help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, with commas "
+        "between.",
+    ),
+]
+_Program = Annotated[
+    str | None,
+    typer.Option("--exec", metavar="'CMD ARGS'", help="Run this program for each job, with the workload as its input."),
+]
+_Output = Annotated[
+    Output,
+    typer.Option(
+        "--output",
+        help="With --exec: what the program writes is the result, or data as it comes, or data line by line, with or "
+        "without line ends.",
+    ),
+]
+_Count = Annotated[
+    int | None,
+    typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
+]
+
+
 def worker_command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE:OBJECT",
-            help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, "
-            "with commas between.",
-        ),
-    ],
+    target: _Target,
     *,
     server: ServersOption = None,
     concurrency: Annotated[
         int,
         typer.Option("--concurrency", "-c", metavar="N", parser=whole_number(1), help="Jobs that may run at once."),
     ] = 1,
-    program: Annotated[
-        str | None,
-        typer.Option(
-            "--exec", metavar="'CMD ARGS'", help="Run this program for each job, with the workload as its input."
-        ),
-    ] = None,
-    output: Annotated[
-        Output,
-        typer.Option(
-            "--output",
-            help="With --exec: what the program writes is the result, or data as it comes, or data line by line, with "
-            "or without line ends.",
-        ),
-    ] = Output.RESULT,
-    count: Annotated[
-        int | None,
-        typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
-    ] = None,
+    program: _Program = None,
+    output: _Output = Output.RESULT,
+    count: _Count = None,
     client_id: ClientIdOption = None,
     exceptions: Annotated[
         bool,

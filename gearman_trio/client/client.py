@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ import trio
 from ..errors import ConfigError
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES, PacketType, encode_request
-from ..transport import Address, Connect, dialer, parse_address
+from ..transport import Address, Connect, Tls, dialer, parse_address
 from .call import Call
 from .connector import Connection, Connector, encode_option
 from .connectors import Connectors
@@ -229,7 +228,7 @@ async def open_client(
     client_id: str | None = None,
     options: Sequence[str] = ("exceptions",),
     max_packet_bytes: int = MAX_PACKET_BYTES,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     connect: Connect | None = None,
     epoch_clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[Client]:
@@ -252,7 +251,8 @@ async def open_client(
         options: asked for on each new connection, before anything else.  Without ``"exceptions"`` a worker's exception
             comes as `JobFailed`.  A server that answers OPTION_REQ with nothing at all needs ``()``.
         max_packet_bytes: the largest body that is taken from a job server; a larger one ends the connection.
-        ssl_context: makes every connection a TLS one, with the server's host as the name to be proved.
+        ssl_context: makes every connection a TLS one, with the server's host as the name to be proved; a context, or
+            `TlsOptions`.
         connect: gives the stream to an address instead of TCP; it may raise `OSError` or Trio's resource errors.
         epoch_clock: gives the seconds since 1970, from which the option ``delay`` counts.
 

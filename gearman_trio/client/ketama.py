@@ -35,7 +35,7 @@ class Ring:
             (point, index)
             for index, server in enumerate(servers)
             for replica in range(_REPLICAS)
-            for point in _numbers(f"{server.host}:{server.port}-{replica}".encode())
+            for point in _numbers(f"{server.path or f'{server.host}:{server.port}'}-{replica}".encode())
         )
         self._points = [point for point, _ in points]
         self._owners = [index for _, index in points]

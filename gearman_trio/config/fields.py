@@ -57,7 +57,7 @@ def _named(kind: Kind, name: str) -> Kind:
 
 
 def _documentation(cls: type[Any]) -> dict[str, str]:
-    """What the docstring of a class says of each attribute, on one line."""
+    """What the docstring of a class says of each attribute, on one line of plain text."""
     text = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
     entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", text, re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in entries}
+    return {name: " ".join(words.replace("`", "").split()) for name, words in entries}

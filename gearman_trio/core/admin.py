@@ -6,14 +6,30 @@ line with a single dot.  Where gearmand has a defect, ours differs: see `docs/re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from ..protocol.codec import TEXT
-from .job import HIGH, LOW, NORMAL, RUNNING
+from .function import Function
+from .job import QUEUED, SCHEDULED
 from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
+from .tables import (
+    JobFilter,
+    attached_rows,
+    function_job_rows,
+    job_rows,
+    limit_rows,
+    listener_rows,
+    paused_rows,
+    priority_rows,
+    status_rows,
+    unique_rows,
+    worker_rows,
+)
+from .waking import Waking
 
 __all__ = ["Admin"]
 
@@ -21,43 +37,63 @@ __all__ = ["Admin"]
 #: answered before anything is sent, so the limit is here. It has room for the jobs of a server with a million.
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 
-_CONTROL: Final = bytes(range(32)) + b"\x7f"
-
 _OK: Final = b"OK\r\n"
-_END: Final = b".\n"
+_END: Final = (b".\n",)
 _UNKNOWN: Final = b"ERR UNKNOWN_COMMAND Unknown+server+command%s\r\n"
 _INCOMPLETE: Final = b"ERR INVALID_ARGUMENTS An+incomplete+set+of+arguments+was+sent+to+this+command+%s\r\n"
+_NO_FUNCTION: Final = b"ERR function not found\r\n"
 _IN_USE: Final = b"ERR there are still connected workers or executing clients\r\n"
 
 
 class Admin:
-    """Answers administrative lines."""
+    """Answers administrative lines.
 
-    __slots__ = ("_outcomes", "_peers", "_policy", "_registry")
+    Attributes:
+        shutdown: ``"now"`` or ``"graceful"`` once an administrator has asked for it, else empty.
+    """
 
-    def __init__(self, registry: Registry, outcomes: Outcomes, peers: dict[int, Peer]) -> None:
+    __slots__ = ("_answering", "_outcomes", "_peers", "_policy", "_registry", "_waking", "shutdown")
+
+    def __init__(
+        self,
+        registry: Registry,
+        outcomes: Outcomes,
+        waking: Waking,
+        peers: dict[int, Peer],
+        answering: dict[Peer, None],
+    ) -> None:
         self._registry = registry
         self._policy = registry.policy
         self._outcomes = outcomes
+        self._waking = waking
         self._peers = peers
+        self._answering = answering
+        self.shutdown: str = ""
 
     def command(self, peer: Peer, kind: int, line: bytes, now: float) -> None:
         """Answer one line."""
         assert kind == TEXT
-        if peer.outbox_bytes > _MAX_UNSENT_BYTES:
-            peer.failure = f"asked for more while {peer.outbox_bytes} bytes of answers wait to be sent"
+        unsent = peer.outbox_bytes + peer.behind_bytes
+        if unsent > _MAX_UNSENT_BYTES:
+            peer.failure = f"asked for more while {unsent} bytes of answers wait to be sent"
             return
         words = line.split()
         command = words[0].lower() if words else b""
         match command:
             case b"status":
-                peer.send(self._status())
+                self._table(peer, status_rows(self._registry))
             case b"prioritystatus":
-                peer.send(self._priority_status())
+                self._table(peer, priority_rows(self._registry))
             case b"workers":
-                peer.send(self._workers())
+                self._table(peer, worker_rows(self._peers))
             case b"show":
-                peer.send(self._show(words))
+                self._show(peer, words)
+            case b"list":
+                self._list(peer, words)
+            case b"pause" | b"resume" | b"purge":
+                self._steer(peer, command, words, now)
+            case b"jobs" | b"clients" | b"shutdown":
+                self._for_administrators(peer, command, words)
             case b"cancel":
                 peer.send(self._cancel(words))
             case b"create" | b"drop":
@@ -73,51 +109,98 @@ class Admin:
             case _:
                 peer.send(_UNKNOWN % (words[0] if words else b""))
 
-    def _status(self) -> bytes:
-        return _table(
-            b"%s\t%d\t%d\t%d\n" % (printable(function.name), function.total, function.running, len(function.workers))
-            for function in self._registry.functions.values()
-        )
+    def _table(self, peer: Peer, rows: Iterator[bytes]) -> None:
+        self._answer(peer, chain(rows, _END))
 
-    def _priority_status(self) -> bytes:
-        return _table(
-            b"%s\t%d\t%d\t%d\t%d\n"
-            % (
-                printable(function.name),
-                function.waiting(HIGH),
-                function.waiting(NORMAL),
-                function.waiting(LOW),
-                len(function.workers),
-            )
-            for function in self._registry.functions.values()
-        )
+    def _answer(self, peer: Peer, rows: Iterator[bytes]) -> None:
+        """Begin an answer that may be long; the dispatcher makes the rest of it."""
+        peer.answer(rows)
+        if peer.rows is not None:
+            self._answering[peer] = None
 
-    def _workers(self) -> bytes:
-        return _table(
-            b"%d %s %s :%s\n"
-            % (
-                peer.number,
-                peer.address.encode(),
-                printable(peer.client_id).replace(b" ", b"\\x20") or b"-",
-                b"".join(b" " + printable(function.name) for function in peer.abilities),
-            )
-            for peer in self._peers.values()
-        )
-
-    def _show(self, words: list[bytes]) -> bytes:
-        what = [word.lower() for word in words[1:]]
+    def _show(self, peer: Peer, words: list[bytes]) -> None:
+        what = [word.lower() for word in words[1:3]]
         if not what:
-            return _UNKNOWN % words[0]
-        if what == [b"jobs"]:
-            # The last column says of background jobs that they are queued for good, as gearmand's builtin queue has it.
-            return _table(
-                b"%s\t%d\t0\t%d\n"
-                % (job.handle, job.attempts - 1 if job.state == RUNNING else job.attempts, job.background)
-                for job in self._registry.jobs.values()
-            )
-        if what == [b"unique", b"jobs"]:
-            return _table(b"%s\n" % printable(job.unique) for job in self._registry.jobs.values())
-        return b"ERR UNKNOWN_SHOW_ARGUMENTS\r\n"
+            peer.send(_UNKNOWN % words[0])
+        elif what == [b"jobs"] and len(words) == 2:
+            self._table(peer, job_rows(self._registry))
+        elif what == [b"unique", b"jobs"] and len(words) == 3:
+            self._table(peer, unique_rows(self._registry))
+        elif what == [b"paused"] and len(words) == 2:
+            self._table(peer, paused_rows(self._registry))
+        elif what[0] == b"maxqueue" and len(words) == 2:
+            self._table(peer, limit_rows([each for each in self._registry.functions.values() if any(each.limits)]))
+        elif what[0] == b"maxqueue" and len(words) == 3:
+            function = self._registry.functions.get(words[2])
+            if function is None:
+                peer.send(_NO_FUNCTION)
+            else:
+                self._table(peer, limit_rows([function]))
+        else:
+            peer.send(b"ERR UNKNOWN_SHOW_ARGUMENTS\r\n")
+
+    def _list(self, peer: Peer, words: list[bytes]) -> None:
+        if len(words) < 3 or words[1].lower() != b"jobs":
+            peer.send(_INCOMPLETE % b"list")
+            return
+        function = self._registry.functions.get(words[2])
+        if function is None:
+            peer.send(_NO_FUNCTION)
+            return
+        wanted = JobFilter()
+        for word in words[3:]:
+            wrong = wanted.read(word)
+            if wrong:
+                peer.send(b"ERR INVALID_ARGUMENTS %s\r\n" % wrong.replace(" ", "+").encode())
+                return
+        self._table(peer, function_job_rows(self._registry, function, wanted))
+
+    def _for_administrators(self, peer: Peer, command: bytes, words: list[bytes]) -> None:
+        """The commands of Perl's Gearman::Server; for anybody else they do not exist, as in gearmand."""
+        if not peer.admin:
+            peer.send(_UNKNOWN % words[0])
+        elif command == b"jobs":
+            self._table(peer, listener_rows(self._registry))
+        elif command == b"clients":
+            self._table(peer, attached_rows(self._peers))
+        elif len(words) == 1 or [word.lower() for word in words[1:]] == [b"graceful"]:
+            # The harder one holds.
+            self.shutdown = "now" if len(words) == 1 or self.shutdown == "now" else "graceful"
+            peer.send(_OK)
+        else:
+            peer.send(_INCOMPLETE % b"shutdown")
+
+    def _steer(self, peer: Peer, command: bytes, words: list[bytes], now: float) -> None:
+        """``pause``, ``resume`` and ``purge`` of a function."""
+        if len(words) != 3 or words[1].lower() != b"function":
+            peer.send(_INCOMPLETE % command)
+            return
+        name = words[2]
+        function = self._registry.functions.get(name)
+        if function is None and command == b"pause" and len(name) <= self._policy.max_function_bytes:
+            # As with `maxqueue`, also before the function is first used.
+            function = self._registry.function(name)
+        if function is None:
+            peer.send(_NO_FUNCTION)
+        elif command == b"pause":
+            function.pause()
+            peer.send(_OK)
+        elif command == b"resume":
+            function.resume()
+            self._waking.resumed(function, now)
+            peer.send(_OK)
+        else:
+            self._answer(peer, self._purge(function))
+
+    def _purge(self, function: Function) -> Iterator[bytes]:
+        """End the jobs that the function has and that no worker has, one a row; the last row tells how many."""
+        ended = 0
+        for job in list(self._registry.jobs.values()):
+            if job.function is function and job.state in (QUEUED, SCHEDULED):
+                self._outcomes.cancel_job(job)
+                ended += 1
+            yield b""
+        yield b"OK %d\n" % ended
 
     def _cancel(self, words: list[bytes]) -> bytes:
         if len(words) < 3:
@@ -138,7 +221,7 @@ class Admin:
             return _OK
         function = functions.get(name)
         if function is None:
-            return b"ERR function not found\r\n"
+            return _NO_FUNCTION
         if function.workers or function.total:
             return _IN_USE
         del functions[name]
@@ -159,17 +242,6 @@ class Admin:
         return _OK
 
 
-def _table(rows: Iterable[bytes]) -> bytes:
-    return b"".join(rows) + _END
-
-
 def _size(word: bytes) -> int:
     """A queue size as gearmand reads it: what is not a number above zero means no limit."""
     return int(word) if word.isdigit() and len(word) <= 18 else 0
-
-
-def printable(value: bytes) -> bytes:
-    """Text for one cell of a table: control characters, which would break the table, as ``\\x0a``."""
-    if len(value.translate(None, _CONTROL)) != len(value):
-        return b"".join(b"\\x%02x" % byte if byte < 32 or byte == 127 else b"%c" % byte for byte in value)
-    return value

@@ -62,7 +62,10 @@ class Assignments:
             self._waking.ability_added(worker, function, now)
 
     def cant_do(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
-        """CANT_DO: running jobs go on, unlike in gearmand, which runs them a second time elsewhere."""
+        """CANT_DO: running jobs go on, unlike in gearmand, which runs them a second time elsewhere.
+
+        `Policy.requeue_on_cant_do` is gearmand's way.
+        """
         fields = read_fields(worker, kind, body)
         if fields is None:
             return
@@ -75,12 +78,14 @@ class Assignments:
             if index < worker.cursor:
                 worker.cursor -= 1
             self._forget_ability(worker, function)
+            if self._policy.requeue_on_cant_do:
+                self._lose_all(worker, function, now)
 
     def reset_abilities(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """RESET_ABILITIES: as CANT_DO for every ability."""
         if body and read_fields(worker, kind, body) is None:
             return
-        self._drop_abilities(worker, now)
+        self._drop_abilities(worker, now, requeue=self._policy.requeue_on_cant_do)
 
     def grab(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """GRAB_JOB, GRAB_JOB_UNIQ and GRAB_JOB_ALL: a job, or NO_JOB."""
@@ -106,7 +111,7 @@ class Assignments:
     def worker_gone(self, worker: Peer, now: float) -> None:
         """A connection has ended: its abilities go, and its jobs are queued again or, out of attempts, fail."""
         if worker.abilities:
-            self._drop_abilities(worker, now)
+            self._drop_abilities(worker, now, requeue=False)
         for job in list(worker.running):
             self._lose(job, now)
 
@@ -117,6 +122,11 @@ class Assignments:
             self._lose(job, now)
         else:
             self._outcomes.end_failed(job)
+
+    def _lose_all(self, worker: Peer, function: Function, now: float) -> None:
+        """A worker has lost its running jobs of one function."""
+        for job in [job for job in worker.running if job.function is function]:
+            self._lose(job, now)
 
     def _lose(self, job: Job, now: float) -> None:
         """A running job has lost its worker."""
@@ -136,7 +146,7 @@ class Assignments:
         count = len(abilities)
         if count == 1:
             function = abilities[0]
-            return function if function.queued else None
+            return function if function.top != NO_PRIORITY else None
         if not self._policy.round_robin:
             return self._choose_registered(abilities)
         best = NO_PRIORITY
@@ -167,11 +177,13 @@ class Assignments:
                     break
         return best
 
-    def _drop_abilities(self, worker: Peer, now: float) -> None:
+    def _drop_abilities(self, worker: Peer, now: float, *, requeue: bool) -> None:
         """All at once. A worker that sleeps goes on sleeping: it waits for NOOP, whatever it will say it can do."""
         for function in worker.abilities:
             self._waking.ability_removed(worker, function, now)
             self._forget_ability(worker, function)
+            if requeue:
+                self._lose_all(worker, function, now)
         worker.abilities = []
         worker.cursor = 0
 

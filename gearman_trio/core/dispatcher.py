@@ -53,6 +53,9 @@ class Dispatcher:
         broker.receive(worker, encode_request(PacketType.GRAB_JOB), now=0.0)
         assert worker.take_outbox() == [encode_response(PacketType.JOB_ASSIGN, b"H:localhost:1", b"f", b"w")]
 
+    Attributes:
+        answering: the peers whose long answers go on with `go_on`, in no order that matters.
+
     All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
     """
 
@@ -65,17 +68,25 @@ class Dispatcher:
         self._submissions = Submissions(self._registry, waking)
         self._assignments = Assignments(self._registry, waking, self._outcomes)
         self._peers: dict[int, Peer] = {}
+        self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
-        self._handlers = self._make_handlers(Admin(self._registry, self._outcomes, self._peers))
+        self._admin = Admin(self._registry, self._outcomes, waking, self._peers, self.answering)
+        self._handlers = self._make_handlers(self._admin)
 
     # Doors
 
-    def connect(self, address: str) -> Peer:
-        """A connection has begun; `address` is for tables and logs."""
+    def connect(self, address: str, *, admin: bool = False) -> Peer:
+        """A connection has begun.
+
+        Args:
+            address: for tables and logs.
+            admin: whether it may give the commands that are for administrators alone.
+        """
         self._registry.counters.connections += 1
         decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
         peer = Peer(self._registry.counters.connections, address, decoder, self._touched)
         peer.exceptions = self._policy.exceptions
+        peer.admin = admin
         self._peers[peer.number] = peer
         return peer
 
@@ -86,6 +97,7 @@ class Dispatcher:
         """
         if peer.gone or peer.failure:
             return
+        peer.heard_at = now
         handlers = self._handlers
         for kind, body in peer.decoder.feed(data):
             handler = handlers.get(kind)
@@ -101,8 +113,8 @@ class Dispatcher:
         """A connection has ended, for whatever reason: nothing of it stays in any index."""
         if peer.gone:
             return
-        peer.gone = True
-        peer.take_outbox()
+        peer.leave()
+        self.answering.pop(peer, None)
         del self._peers[peer.number]
         # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
         self._outcomes.client_gone(peer)
@@ -128,6 +140,12 @@ class Dispatcher:
                 self._waking.job_queued(timer.job.function, now)
             timer = schedule.pop_due(now + self._submissions.epoch_offset)
 
+    def go_on(self, peer: Peer) -> None:
+        """Make the next part of the long answer of a peer in `answering`."""
+        peer.go_on()
+        if peer.rows is None:
+            del self.answering[peer]
+
     def set_clock(self, epoch_offset: float) -> None:
         """Say what to add to monotonic seconds for epoch seconds; at the start, and whenever the wall clock is set."""
         self._submissions.epoch_offset = epoch_offset
@@ -149,10 +167,16 @@ class Dispatcher:
         return self._registry.schedule.next_time() != inf
 
     def has_work(self) -> bool:
-        """Whether a job is running, or queued for a worker that is connected. O(functions)."""
+        """Whether a job is running, or queued for a worker that is connected and may have it. O(functions)."""
         return any(
-            function.running or (function.queued and function.workers) for function in self._registry.functions.values()
+            function.running or (function.queued and function.workers and not function.paused)
+            for function in self._registry.functions.values()
         )
+
+    @property
+    def shutdown(self) -> str:
+        """``"now"`` or ``"graceful"`` where an administrator has asked for it, else empty."""
+        return self._admin.shutdown
 
     def take_touched(self) -> list[Peer]:
         """The peers whose outboxes were empty and are not any more, each once; gone ones may be among them."""

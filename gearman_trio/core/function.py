@@ -16,7 +16,7 @@ class Function:
 
     Attributes:
         name: as clients and workers spell it.
-        top: the best priority that has a queued job, or `NO_PRIORITY`.
+        top: the best priority that has a queued job for workers, or `NO_PRIORITY`.
         queued: how many jobs are in the queues.
         running: how many jobs workers hold.
         scheduled: how many jobs wait for their time.
@@ -25,7 +25,9 @@ class Function:
         wakes: how many workers were woken for this function and have not grabbed since.
         by_unique: live jobs by their unique ID.
         by_workload: live jobs with the unique ID ``-`` by their workload.
+        held_bytes: how long the workloads of its live jobs are together.
         limits: most jobs of the function by the priority of the new one (``maxqueue``); 0 for no limit.
+        paused: whether no worker gets its jobs. Invariant: then `top` is `NO_PRIORITY`.
         pinned: made by ``create function``, so that it is listed even without jobs and workers.
     """
 
@@ -33,8 +35,10 @@ class Function:
         "_queues",
         "by_unique",
         "by_workload",
+        "held_bytes",
         "limits",
         "name",
+        "paused",
         "pinned",
         "queued",
         "running",
@@ -57,7 +61,9 @@ class Function:
         self.wakes: int = 0
         self.by_unique: dict[bytes, Job] = {}
         self.by_workload: dict[bytes, Job] = {}
+        self.held_bytes: int = 0
         self.limits: tuple[int, int, int] = (0, 0, 0)
+        self.paused: bool = False
         self.pinned: bool = False
         self._queues: tuple[JobQueue, JobQueue, JobQueue] = (JobQueue(), JobQueue(), JobQueue())
 
@@ -69,7 +75,7 @@ class Function:
     @property
     def idle(self) -> bool:
         """Whether nothing would be lost if the server forgot the function."""
-        return not self.workers and not self.total and not self.pinned and not any(self.limits)
+        return not (self.workers or self.total or self.pinned or self.paused or any(self.limits))
 
     def waiting(self, priority: int) -> int:
         """How many jobs of one priority are queued."""
@@ -83,8 +89,18 @@ class Function:
         """Queue a job at the tail of its priority."""
         self._queues[job.priority].push(job)
         self.queued += 1
-        if job.priority < self.top:
+        if job.priority < self.top and not self.paused:
             self.top = job.priority
+
+    def pause(self) -> None:
+        """Keep the jobs from workers."""
+        self.paused = True
+        self.top = NO_PRIORITY
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self.paused = False
+        self._find_top()
 
     def pop(self) -> Job:
         """Take the job that is next; there must be one."""
@@ -133,7 +149,7 @@ class Function:
     def _find_top(self) -> None:
         queues = self._queues
         for priority in (HIGH, NORMAL, LOW):
-            if len(queues[priority]):
+            if len(queues[priority]) and not self.paused:
                 self.top = priority
                 return
         self.top = NO_PRIORITY

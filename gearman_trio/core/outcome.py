@@ -30,6 +30,9 @@ _UNKNOWN_JOB: Final[dict[int, str]] = {
     int(PacketType.WORK_EXCEPTION): "An exception was received for a job that does not exist",
 }
 
+#: The longest number in WORK_STATUS; gearmand has room for ten digits.
+_MAX_NUMBER_BYTES: Final = 64
+
 _TERMINAL: Final = frozenset((int(PacketType.WORK_COMPLETE), int(PacketType.WORK_FAIL), int(PacketType.WORK_EXCEPTION)))
 
 
@@ -58,6 +61,10 @@ class Outcomes:
         """WORK_STATUS. Numbers are forwarded as the worker wrote them; gearmand does not look at them either."""
         fields = read_fields(worker, kind, body)
         if fields is None:
+            return
+        if len(fields[1]) > _MAX_NUMBER_BYTES or len(fields[2]) > _MAX_NUMBER_BYTES:
+            # Both are kept with the job, and each question about it has them in its answer.
+            send_error(worker, "ARGUMENT_TOO_LARGE", f"numerator and denominator: at most {_MAX_NUMBER_BYTES} bytes")
             return
         job = self._job(worker, kind, body)
         if job is not None:
@@ -120,9 +127,13 @@ class Outcomes:
             return False
         if job.worker is not None:
             job.worker.released.add(handle)
+        self.cancel_job(job)
+        return True
+
+    def cancel_job(self, job: Job) -> None:
+        """End a job that no worker has, for an administrator."""
         self._registry.counters.cancelled += 1
         self.end_failed(job)
-        return True
 
     def client_gone(self, client: Peer) -> None:
         """A client has left: its jobs that no other client hears of, and that need one, end unless they are running."""

@@ -26,6 +26,10 @@ class Policy:
         max_unique_bytes: the longest unique ID (gearmand's GEARMAN_MAX_UNIQUE_SIZE).
         max_handle_bytes: the longest job handle that is looked up (gearmand's GEARMAND_JOB_HANDLE_SIZE).
         max_client_id_bytes: the longest client ID (libgearman's own limit).
+        max_jobs: how many live jobs there may be, queued, scheduled and running; 0 for no limit.
+        max_jobs_per_function: likewise of each function, besides its ``maxqueue``.
+        max_held_bytes: how long the workloads of all live jobs may be together; 0 for no limit.
+        max_held_bytes_per_function: likewise of each function.
         round_robin: whether a worker's functions take turns within a priority (gearmand 2.x), or the ability that was
             registered last comes first (1.1).
         global_priority: whether priorities hold over all functions of a worker (2.x), or within each (1.1).
@@ -34,6 +38,9 @@ class Policy:
             wakes more sleepers after the same time.
         requeue_on_timeout: whether a job that outlives CAN_DO_TIMEOUT is queued again, as gearmand does, and not
             failed, as the protocol document says.
+        requeue_on_cant_do: whether CANT_DO and RESET_ABILITIES take the worker's running jobs of the function from it,
+            as gearmand does, and do not let them go on.
+        unique_jobs_with_handles: whether ``show unique jobs`` gives handles too (gearmand 2.2).
         exceptions: whether every connection starts with the ``exceptions`` option on (gearmand's ``--exceptions``).
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """
@@ -47,12 +54,18 @@ class Policy:
         "max_client_id_bytes",
         "max_function_bytes",
         "max_handle_bytes",
+        "max_held_bytes",
+        "max_held_bytes_per_function",
+        "max_jobs",
+        "max_jobs_per_function",
         "max_packet_bytes",
         "max_unique_bytes",
         "process_id",
+        "requeue_on_cant_do",
         "requeue_on_timeout",
         "round_robin",
         "time_zone",
+        "unique_jobs_with_handles",
         "verbosity",
         "version",
         "wake_seconds",
@@ -73,11 +86,17 @@ class Policy:
         max_unique_bytes: int = 64,
         max_handle_bytes: int = 64,
         max_client_id_bytes: int = 254,
+        max_jobs: int = 0,
+        max_jobs_per_function: int = 0,
+        max_held_bytes: int = 0,
+        max_held_bytes_per_function: int = 0,
         round_robin: bool = True,
         global_priority: bool = True,
         worker_wakeup: int = 1,
         wake_seconds: float = 0.1,
         requeue_on_timeout: bool = False,
+        requeue_on_cant_do: bool = False,
+        unique_jobs_with_handles: bool = False,
         exceptions: bool = False,
         time_zone: tzinfo | None = None,
     ) -> None:
@@ -92,10 +111,16 @@ class Policy:
         self.max_unique_bytes = max_unique_bytes
         self.max_handle_bytes = max_handle_bytes
         self.max_client_id_bytes = max_client_id_bytes
+        self.max_jobs = max_jobs
+        self.max_jobs_per_function = max_jobs_per_function
+        self.max_held_bytes = max_held_bytes
+        self.max_held_bytes_per_function = max_held_bytes_per_function
         self.round_robin = round_robin
         self.global_priority = global_priority
         self.worker_wakeup = worker_wakeup
         self.wake_seconds = wake_seconds
         self.requeue_on_timeout = requeue_on_timeout
+        self.requeue_on_cant_do = requeue_on_cant_do
+        self.unique_jobs_with_handles = unique_jobs_with_handles
         self.exceptions = exceptions
         self.time_zone = time_zone

@@ -6,6 +6,8 @@ the indexes and the counts change together.  Only modules of `core` import this 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from .deadlines import Deadlines, Timer
 from .function import Function
 from .job import ASSIGN, ENQUEUE, FINISH, POSTPONE, QUEUED, REQUEUE, RUNNING, SCHEDULED, Job
@@ -27,17 +29,36 @@ class Registry:
         counters: what has been done.
         functions: by name, in the order in which they were first heard of.
         jobs: live jobs by handle.
+        held_bytes: how long the workloads of all live jobs are together.
         timers: what is to happen on the monotonic clock: ends of time limits, and of waits for woken workers.
         schedule: what is to happen on the epoch clock: jobs whose time comes.
     """
 
-    __slots__ = ("_next_handle", "_sweep_at", "counters", "functions", "jobs", "policy", "schedule", "timers")
+    __slots__ = (
+        "_namesakes",
+        "_next_handle",
+        "_sweep_at",
+        "_uniques",
+        "counters",
+        "functions",
+        "held_bytes",
+        "jobs",
+        "policy",
+        "schedule",
+        "timers",
+    )
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.counters = Counters()
         self.functions: dict[bytes, Function] = {}
         self.jobs: dict[bytes, Job] = {}
+        self.held_bytes: int = 0
+        # The youngest job of each unique ID, whatever its function.
+        self._uniques: dict[bytes, Job] = {}
+        # Where several functions have a job with a unique ID: all of them, the youngest last.  An OrderedDict and not a
+        # dict: finding the last one stays O(1) after many have left.
+        self._namesakes: dict[bytes, OrderedDict[Job, None]] = {}
         self.timers = Deadlines()
         self.schedule = Deadlines()
         self._next_handle: int = policy.first_handle
@@ -65,6 +86,11 @@ class Registry:
         job = Job(handle, function, unique, workload, priority)
         self.jobs[handle] = job
         function.remember(job)
+        if unique:
+            self._remember(job)
+        size = len(workload)
+        self.held_bytes += size
+        function.held_bytes += size
         self.counters.submitted += 1
         return job
 
@@ -132,15 +158,45 @@ class Registry:
             client.attached.pop(job, None)
         job.clients = []
         function.forget(job)
+        if job.unique:
+            self._forget(job)
+        size = len(job.workload)
+        self.held_bytes -= size
+        function.held_bytes -= size
         del self.jobs[job.handle]
 
     def find_unique(self, unique: bytes) -> Job | None:
-        """A live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none. O(functions)."""
-        for function in self.functions.values():
-            job = function.by_unique.get(unique)
-            if job is not None:
-                return job
-        return None
+        """The youngest live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none (gearmand)."""
+        return self._uniques.get(unique)
+
+    def _remember(self, job: Job) -> None:
+        """Make a job findable by its unique ID alone, unless that is ``-``, which names the workload."""
+        unique = job.unique
+        if unique == b"-":
+            return
+        older = self._uniques.get(unique)
+        if older is not None:
+            namesakes = self._namesakes.get(unique)
+            if namesakes is None:
+                namesakes = OrderedDict()
+                namesakes[older] = None
+                self._namesakes[unique] = namesakes
+            namesakes[job] = None
+        self._uniques[unique] = job
+
+    def _forget(self, job: Job) -> None:
+        """Undo `_remember`."""
+        unique = job.unique
+        if unique == b"-":
+            return
+        namesakes = self._namesakes.get(unique)
+        if namesakes is None:
+            del self._uniques[unique]
+            return
+        del namesakes[job]
+        self._uniques[unique] = next(reversed(namesakes))
+        if len(namesakes) == 1:
+            del self._namesakes[unique]
 
     def _leave_worker(self, job: Job) -> None:
         worker = job.worker

@@ -85,9 +85,10 @@ class FunctionStatistics:
         running: how many jobs workers hold.
         workers: how many connections have the ability.
         sleeping: how many of them sleep.
+        paused: whether an administrator keeps its jobs from workers.
     """
 
-    __slots__ = ("high", "low", "name", "normal", "running", "scheduled", "sleeping", "workers")
+    __slots__ = ("high", "low", "name", "normal", "paused", "running", "scheduled", "sleeping", "workers")
 
     def __init__(self, function: Function) -> None:
         self.name = function.name
@@ -98,6 +99,7 @@ class FunctionStatistics:
         self.running = function.running
         self.workers = len(function.workers)
         self.sleeping = len(function.sleepers)
+        self.paused = function.paused
 
     @property
     def queued(self) -> int:

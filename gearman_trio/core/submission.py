@@ -44,11 +44,17 @@ class Submissions:
         epoch_offset: epoch seconds minus monotonic seconds, kept current by the runtime.
     """
 
-    __slots__ = ("_policy", "_registry", "_waking", "closed", "epoch_offset")
+    __slots__ = ("_limited", "_policy", "_registry", "_waking", "closed", "epoch_offset")
 
     def __init__(self, registry: Registry, waking: Waking) -> None:
         self._registry = registry
-        self._policy = registry.policy
+        self._policy = policy = registry.policy
+        self._limited = bool(
+            policy.max_jobs
+            or policy.max_jobs_per_function
+            or policy.max_held_bytes
+            or policy.max_held_bytes_per_function
+        )
         self._waking = waking
         self.closed: bool = False
         self.epoch_offset: float = 0.0
@@ -131,24 +137,29 @@ class Submissions:
         a foreground one.
         """
         registry = self._registry
-        function = registry.functions.get(name) or self._new_function(client, name)
-        if function is None:
+        function = registry.functions.get(name)
+        if function is None and not self._is_name(client, name):
             return None
         if len(unique) > self._policy.max_unique_bytes:
             self._reject(client, "ARGUMENT_TOO_LARGE", "Unique value too large")
             return None
         priority, background = SUBMISSIONS[kind]
-        job = function.find(unique, workload)
+        job = None if function is None else function.find(unique, workload)
         if job is not None:
             registry.counters.coalesced += 1
             created = None
         elif self.closed:
             self._reject(client, "SHUTDOWN", "the job server is shutting down and takes no new jobs")
             return None
-        elif function.limits[priority] and function.total >= function.limits[priority]:
+        elif function is not None and function.limits[priority] and function.total >= function.limits[priority]:
             self._reject(client, "QUEUE_ERROR", "Job queue is full")
             return None
+        elif self._limited and self._is_full(client, function, len(workload)):
+            return None
         else:
+            if function is None:
+                # Not before: a refused submission must not leave a function behind.
+                function = registry.function(name)
             job = created = registry.create(function, unique, workload, priority)
         if background:
             job.background = True
@@ -157,17 +168,36 @@ class Submissions:
         send_handle(client, _JOB_CREATED, job)
         return created
 
-    def _new_function(self, client: Peer, name: bytes) -> Function | None:
+    def _is_name(self, client: Peer, name: bytes) -> bool:
+        """Whether a function may have this name; where it may not, the client is told."""
         if not name:
             self._reject(client, "INVALID_FUNCTION_NAME", "function name: must not be empty")
-        elif len(name) > self._policy.max_function_bytes:
-            most = self._policy.max_function_bytes
+            return False
+        most = self._policy.max_function_bytes
+        if len(name) > most:
             self._reject(client, "ARGUMENT_TOO_LARGE", f"function name: at most {most} bytes")
-        elif not self.closed:
-            return self._registry.function(name)
+            return False
+        return True
+
+    def _is_full(self, client: Peer, function: Function | None, size: int) -> bool:
+        """Whether a job with a workload of this size is one too many; where it is, the client is told."""
+        registry, policy = self._registry, self._policy
+        if policy.max_jobs and len(registry.jobs) >= policy.max_jobs:
+            text = f"the job server holds {len(registry.jobs)} jobs, and may hold {policy.max_jobs}"
+        elif policy.max_held_bytes and registry.held_bytes + size > policy.max_held_bytes:
+            text = f"a workload of {size} bytes is more than is left of {policy.max_held_bytes} for all jobs"
+        elif policy.max_jobs_per_function and function is not None and function.total >= policy.max_jobs_per_function:
+            text = f"the function has {function.total} jobs, and may have {policy.max_jobs_per_function}"
+        elif (
+            policy.max_held_bytes_per_function
+            and (0 if function is None else function.held_bytes) + size > policy.max_held_bytes_per_function
+        ):
+            most = policy.max_held_bytes_per_function
+            text = f"a workload of {size} bytes is more than is left of {most} for all jobs of the function"
         else:
-            self._reject(client, "SHUTDOWN", "the job server is shutting down and takes no new jobs")
-        return None
+            return False
+        self._reject(client, "QUEUE_ERROR", text)
+        return True
 
     def _reject(self, client: Peer, code: str, text: str) -> None:
         self._registry.counters.rejected += 1

@@ -3,8 +3,8 @@
 Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as
 gearmand does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
 
-    Invariant: where a function has sleepers, at least as many workers are woken for it, and have yet to grab, as it has
-    queued jobs.
+    Invariant: where a function that is not paused has sleepers, at least as many workers are woken for it, and have yet
+    to grab, as it has queued jobs.
 
 It can only be hurt when a wake ends without a job of that function being taken: the woken worker grabs a job of another
 function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .deadlines import Timer
 from .function import Function
+from .job import NO_PRIORITY
 from .peer import Peer
 from .registry import Registry
 from .replies import NOOP
@@ -37,7 +38,7 @@ class Waking:
             return
         self.settle(worker, now)
         for function in worker.abilities:
-            if function.queued:
+            if function.top != NO_PRIORITY:
                 self._wake(worker, function, now)
                 return
         worker.sleeping = True
@@ -54,12 +55,16 @@ class Waking:
     def job_queued(self, function: Function, now: float) -> None:
         """A job of this function was queued: wake as many sleepers as the policy says."""
         sleepers = function.sleepers
-        if not sleepers:
+        if not sleepers or function.paused:
             return
         count = self._policy.worker_wakeup or len(sleepers)
         while count > 0 and sleepers:
             self._wake(next(iter(sleepers)), function, now)
             count -= 1
+
+    def resumed(self, function: Function, now: float) -> None:
+        """Workers may have the jobs of this function again."""
+        self._balance(function, now)
 
     def ability_added(self, worker: Peer, function: Function, now: float) -> None:
         """A worker, perhaps sleeping, can do one more function."""
@@ -88,7 +93,7 @@ class Waking:
 
     def _balance(self, function: Function, now: float) -> None:
         sleepers = function.sleepers
-        while sleepers and function.wakes < function.queued:
+        while sleepers and function.wakes < function.queued and not function.paused:
             self._wake(next(iter(sleepers)), function, now)
 
     def _wake(self, worker: Peer, function: Function, now: float) -> None:

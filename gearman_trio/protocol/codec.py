@@ -64,10 +64,11 @@ class Decoder:
     bytes announced.
 
     Attributes:
+        begun: how many packets were kept because they did not come whole; tells one such packet from the next.
         failure: why nothing more can be read from this stream, or ``None``. The packets that `feed` gave are good.
     """
 
-    __slots__ = ("_buffer", "_expected", "_max_packet", "_needed", "_text", "failure")
+    __slots__ = ("_buffer", "_expected", "_max_packet", "_needed", "_text", "begun", "failure")
 
     def __init__(self, *, responses: bool = False, max_packet_bytes: int = MAX_PACKET_BYTES, text: bool = True) -> None:
         """Make a decoder.
@@ -83,6 +84,7 @@ class Decoder:
         self._buffer = bytearray()
         # How many bytes the buffer must hold before another look at it is worth while; 0 where it is empty.
         self._needed = 0
+        self.begun = 0
         self.failure: RemoteProtocolError | None = None
 
     @property
@@ -99,7 +101,8 @@ class Decoder:
         packets: list[tuple[int, bytes]] = []
         if self.failure is not None:
             return packets
-        if self._needed:
+        resumed = self._needed != 0
+        if resumed:
             buffer = self._buffer
             buffer += data
             if len(buffer) < self._needed:
@@ -138,6 +141,8 @@ class Decoder:
             packets.append((kind, data[body:position]))
         if self._needed:
             self._buffer += data[position:] if position else data
+            if packets or not resumed:
+                self.begun += 1
         return packets
 
     def _take_large(self, packets: list[tuple[int, bytes]]) -> bytes:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from .listening import Listen, ServerListener, open_listeners
 from .options import ServerOptions, default_handle_prefix
 from .server import Server, ServerStatistics, open_server, serve
 
-__all__ = ["Server", "ServerOptions", "ServerStatistics", "default_handle_prefix", "open_server", "serve"]
+__all__ = [
+    "Listen",
+    "Server",
+    "ServerListener",
+    "ServerOptions",
+    "ServerStatistics",
+    "default_handle_prefix",
+    "open_listeners",
+    "open_server",
+    "serve",
+]

@@ -15,22 +15,28 @@ from typing import Final
 
 import trio
 
+from ..protocol import PacketType, encode_response
 from ..transport import Pump, PumpedSocket
+from .accepting import linger
 from .hub import Hub
 from .options import ServerOptions
+from .patience import Patience
 
-__all__ = ["Connection", "SocketConnection", "StreamConnection"]
+__all__ = ["Connection", "SocketConnection", "StreamConnection", "remote_host"]
 
 logger = logging.getLogger(__name__)
 
 #: How much is read from a stream at once.
 _RECEIVE_BYTES: Final = 131072
 
+#: How much is sent over a stream at once.
+_SEND_BYTES: Final = 262144
+
 
 class Connection(ABC):
     """The life of one connection; subclasses move its bytes."""
 
-    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions) -> None:
+    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions, *, admin: bool) -> None:
         self._hub = hub
         self._stream = stream
         self._options = options
@@ -38,7 +44,11 @@ class Connection(ABC):
         self._farewell_seconds = options.close_seconds
         self._scope = trio.CancelScope()
         address, self._name = _describe(stream)
-        self._peer = hub.connect(self, address)
+        self._peer = hub.connect(self, address, admin=admin)
+        self._left = False
+        # Whether the peer was told why the connection ends, and may not have read it yet.
+        self._lingers = False
+        self._patience = Patience(options, trio.current_time())
 
     async def run(self) -> None:
         """Serve until the peer or the server ends the connection. The stream is closed when this returns.
@@ -50,8 +60,12 @@ class Connection(ABC):
             logger.info("conn=%d opened from %s", number, self._name)
             with self._scope:
                 await self._serve()
+                self._leave()
+                if self._lingers:
+                    with trio.move_on_after(self._options.close_seconds):
+                        await self._linger()
         finally:
-            self._hub.disconnect(self._peer)
+            self._leave()
             logger.info("conn=%d closed: %s", number, self._reason or "the server stopped")
             # For a socket this is at once; TLS says good-bye, which a peer that does not read could hold up, and some
             # streams say that nobody heard it.
@@ -63,6 +77,21 @@ class Connection(ABC):
         self._note(reason)
         self._scope.cancel(reason=reason)
 
+    def check(self, now: float) -> bool:
+        """See `patience.Watched`."""
+        patience, unsent = self._patience, self.unsent_bytes
+        reason = patience.with_reading(unsent, self.late_bytes, now) or patience.with_silence(self._peer, unsent, now)
+        if reason:
+            self.close(reason)
+            return False
+        reason = patience.with_packet(self._peer, unsent, now)
+        if reason:
+            self._peer.send(encode_response(PacketType.ERROR, b"INVALID_PACKET", reason.encode()))
+            self._hub.flush()
+            self._lingers = True
+            self.finish(reason)
+        return patience.waits(self._peer, unsent)
+
     def received(self, data: bytes) -> None:
         """Bytes have come; see `transport.pump.SocketOwner`."""
         try:
@@ -72,6 +101,7 @@ class Connection(ABC):
             logger.exception("conn=%d ends by an error that should not happen", self._peer.number)
             self.close("an error of the server")
         if self._peer.failure:
+            self._lingers = True
             self.finish(self._peer.failure)
 
     @abstractmethod
@@ -86,6 +116,22 @@ class Connection(ABC):
     @abstractmethod
     def unsent_bytes(self) -> int:
         """See `hub.Outlet`."""
+
+    @property
+    @abstractmethod
+    def late_bytes(self) -> int:
+        """How many of the bytes that could not be sent at once were sent since the beginning."""
+
+    async def _linger(self) -> None:
+        """Wait for the peer to close its end, so that the last bytes for it are not lost by a reset."""
+        if isinstance(self._stream, trio.SocketStream):
+            await linger(self._stream)
+
+    def _leave(self) -> None:
+        """Let the broker forget the connection, if it has not yet."""
+        if not self._left:
+            self._left = True
+            self._hub.disconnect(self._peer)
 
     @abstractmethod
     async def _serve(self) -> None:
@@ -104,8 +150,8 @@ class Connection(ABC):
 class SocketConnection(Connection):
     """A plain socket, in the pump."""
 
-    def __init__(self, hub: Hub, stream: trio.SocketStream, options: ServerOptions, pump: Pump) -> None:
-        super().__init__(hub, stream, options)
+    def __init__(self, hub: Hub, stream: trio.SocketStream, options: ServerOptions, pump: Pump, *, admin: bool) -> None:
+        super().__init__(hub, stream, options, admin=admin)
         self._pump = pump
         self._pumped = PumpedSocket(pump, stream.socket.fileno(), self)
         self._finished = trio.Event()
@@ -115,6 +161,11 @@ class SocketConnection(Connection):
     def unsent_bytes(self) -> int:
         """See `hub.Outlet`."""
         return self._pumped.unsent_bytes
+
+    @property
+    def late_bytes(self) -> int:
+        """See `Connection.late_bytes`."""
+        return self._pumped.late_bytes
 
     def flush(self) -> None:
         """See `hub.Outlet`."""
@@ -163,11 +214,12 @@ class SocketConnection(Connection):
 class StreamConnection(Connection):
     """Any other stream. Its mutable state is what waits to be sent."""
 
-    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions) -> None:
-        super().__init__(hub, stream, options)
+    def __init__(self, hub: Hub, stream: trio.abc.Stream, options: ServerOptions, *, admin: bool) -> None:
+        super().__init__(hub, stream, options, admin=admin)
         self._unsent: list[bytes] = []
         # Invariant: the bytes of `_unsent`, and of what is being sent.
         self._unsent_bytes = 0
+        self._late_bytes = 0
         self._reading = trio.CancelScope()
         # Each has at most one task in it.
         self._writer = trio.lowlevel.ParkingLot()
@@ -177,6 +229,11 @@ class StreamConnection(Connection):
     def unsent_bytes(self) -> int:
         """See `hub.Outlet`."""
         return self._unsent_bytes
+
+    @property
+    def late_bytes(self) -> int:
+        """See `Connection.late_bytes`."""
+        return self._late_bytes
 
     def flush(self) -> None:
         """See `hub.Outlet`."""
@@ -245,8 +302,12 @@ class StreamConnection(Connection):
                     await self._writer.park()
                 data = b"".join(self._unsent)
                 self._unsent.clear()
-                await self._stream.send_all(data)
-                self._unsent_bytes -= len(data)
+                # In pieces, so that it shows whether the peer takes any of it.
+                for start in range(0, len(data), _SEND_BYTES):
+                    piece = data if len(data) <= _SEND_BYTES else memoryview(data)[start : start + _SEND_BYTES]
+                    await self._stream.send_all(piece)
+                    self._unsent_bytes -= len(piece)
+                    self._late_bytes += len(piece)
                 if not self._unsent_bytes:
                     self._reader.unpark()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -263,6 +324,16 @@ class StreamConnection(Connection):
             self._unsent_bytes = 0
             self._reader.unpark()
             await self._writer.park()
+
+
+def remote_host(stream: trio.abc.Stream) -> str:
+    """The IP address of the other end; empty where it has none, or has left."""
+    inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    try:
+        name = inner.socket.getpeername() if isinstance(inner, trio.SocketStream) else None
+    except OSError:
+        return ""
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _describe(stream: trio.abc.Stream) -> tuple[str, str]:

@@ -6,7 +6,7 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final, Protocol
 
@@ -18,6 +18,13 @@ __all__ = ["Hub", "Outlet"]
 
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
+
+
+#: While more of a long answer waits to be sent, no further piece of it is made.
+_ANSWER_BYTES: Final = 262144
+
+#: How often it is looked whether a peer has read more of its answer, in seconds.
+_SLOW_READER_SECONDS: Final = 0.01
 
 
 class Outlet(Protocol):
@@ -34,23 +41,39 @@ class Outlet(Protocol):
     def finish(self, reason: str) -> None:
         """End the connection soon: what waits is sent, nothing more is read. Must not call the hub."""
 
+    def check(self, now: float) -> bool:
+        """See `patience.Watched`."""
+
 
 class Hub:
     """Owns the dispatcher, the outlets of its peers, and the scope in which the timekeeper sleeps."""
 
-    def __init__(self, policy: Policy, epoch_clock: Callable[[], float]) -> None:
+    def __init__(self, policy: Policy, epoch_clock: Callable[[], float], shut_down: Callable[[str], None]) -> None:
+        """Make a hub with a broker.
+
+        Args:
+            policy: of the broker.
+            epoch_clock: tells epoch seconds.
+            shut_down: called when an administrator has asked for it, with ``"now"`` or ``"graceful"``, perhaps often.
+        """
         self._dispatcher = Dispatcher(policy)
+        self._shut_down = shut_down
+        self._answering = self._dispatcher.answering
         self._epoch_clock = epoch_clock
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
         self._draining = False
         self._idle = trio.Event()
+        # There while a task waits for it.
+        self._activity: trio.Event | None = None
+        self._question: trio.Event | None = None
         self.read_clock()
 
-    def connect(self, outlet: Outlet, address: str) -> Peer:
+    def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address)
+        peer = self._dispatcher.connect(address, admin=admin)
         self._outlets[peer] = outlet
+        self._note_activity()
         return peer
 
     def receive(self, peer: Peer, data: bytes) -> None:
@@ -77,6 +100,10 @@ class Hub:
         for outlet in self._outlets.values():
             outlet.finish(reason)
 
+    def outlets(self) -> Iterable[Outlet]:
+        """Those of all connections."""
+        return self._outlets.values()
+
     def flush(self) -> None:
         """To be called after each door, or after several: sends what they brought about."""
         for peer in self._dispatcher.take_touched():
@@ -87,8 +114,20 @@ class Hub:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
             self._sleep.deadline = self._next_deadline()
+        if self._activity is not None:
+            self._note_activity()
+        if self._answering and self._question is not None:
+            self._question.set()
+            self._question = None
+        if self._dispatcher.shutdown:
+            self._shut_down(self._dispatcher.shutdown)
         if self._draining and not self._dispatcher.has_work():
             self._idle.set()
+
+    async def wait_active(self) -> None:
+        """Wait until a connection comes, or anything is received or sent; only one task may wait."""
+        self._activity = trio.Event()
+        await self._activity.wait()
 
     async def wait_idle(self) -> None:
         """After `drain`: wait until no job is running, and none is queued for a worker that is connected."""
@@ -102,6 +141,24 @@ class Hub:
             self.read_clock()
             self._dispatcher.expire(trio.current_time())
             self.flush()
+
+    async def keep_answering(self) -> None:
+        """Make long answers, piece by piece, each when its peer has read most of what came before it."""
+        while True:
+            if not self._answering:
+                self._question = trio.Event()
+                await self._question.wait()
+            went_on = False
+            for peer in list(self._answering):
+                outlet = self._outlets[peer]
+                if peer.failure:
+                    outlet.finish(peer.failure)
+                elif outlet.unsent_bytes <= _ANSWER_BYTES:
+                    self._dispatcher.go_on(peer)
+                    went_on = True
+            self.flush()
+            # Without a checkpoint between them the pieces would be as bad as the whole.
+            await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
@@ -122,6 +179,11 @@ class Hub:
         for peer in peers:
             peer.outbox_bytes += unsent[peer.number]
         return peers
+
+    def _note_activity(self) -> None:
+        if self._activity is not None:
+            self._activity.set()
+            self._activity = None
 
     def _next_deadline(self) -> float:
         deadline = self._dispatcher.next_deadline()

@@ -15,6 +15,7 @@ import attrs
 from ..core.policy import Policy
 from ..errors import ConfigError
 from ..protocol import MAX_PACKET_BYTES
+from ..protocol.codec import MAX_LINE_BYTES
 
 __all__ = ["ServerOptions", "default_handle_prefix"]
 
@@ -87,8 +88,31 @@ class ServerOptions:
         wake_seconds: how long a woken worker may take to grab before the next one is woken.
         requeue_on_timeout: whether a job that outlives its ability's CAN_DO_TIMEOUT is queued again, as gearmand does;
             else it fails, as the protocol document says.
+        requeue_on_cant_do: whether CANT_DO and RESET_ABILITIES take the worker's running jobs of the function from it
+            and queue them again, as gearmand does; else they go on.
+        unique_jobs_with_handles: whether the administrative command ``show unique jobs`` gives each job's handle before
+            its unique ID, as gearmand does since 2.2; else the unique ID alone.
         exceptions: whether every client gets WORK_EXCEPTION without asking for it.
         max_packet_bytes: the largest packet body; the default is what the protocol can announce.
+        max_function_bytes: the longest function name; the default is libgearman's limit.
+        max_unique_bytes: the longest unique ID; the default is gearmand's limit.
+        max_client_id_bytes: the longest client ID; the default is libgearman's limit.
+        max_jobs: how many jobs there may be, queued, scheduled and running; more are refused with ERROR QUEUE_ERROR, as
+            for the next three. 0 for no limit, as in gearmand, whose users keep millions.
+        max_jobs_per_function: likewise of each function, besides what ``maxqueue`` says of it.
+        max_held_bytes: how long the workloads of all jobs may be together; 0 for no limit. A job takes about a
+            kilobyte more than its workload.
+        max_held_bytes_per_function: likewise of each function.
+        max_connections: how many connections the listeners may have accepted at a time; a further one gets ERROR
+            TOO_MANY_CONNECTIONS and is closed. 0 for as many as there are file descriptors.
+        max_connections_per_address: likewise from each IP address, and not over unix sockets; 0 for no limit, because
+            many clients may share an address.
+        packet_seconds: how long a packet that has begun may go without ending and without 64 KiB more of it; then its
+            connection is closed. Infinity for no limit.
+        unread_seconds: how long output may wait without the peer taking any of it; then its connection is closed, also
+            where nothing is read from it because of `outbox_pause_bytes`. Infinity for no limit.
+        idle_seconds: how long a connection that has no abilities, no jobs and waits for none may be silent; then it is
+            closed. Infinity, the default, for no limit, because clients may keep connections that they seldom use.
         outbox_pause_bytes: when more waits to be sent to a peer, nothing is read from it until it has caught up.
         outbox_limit_bytes: when more waits to be sent to a peer, it is disconnected. The default lets a client that
             is slow for a while have a thousand results of 256 KiB. A single larger packet is always let through.
@@ -112,8 +136,22 @@ class ServerOptions:
     worker_wakeup: int = attrs.field(default=1, validator=_whole(0))
     wake_seconds: float = attrs.field(default=0.1, validator=_seconds(0.001))
     requeue_on_timeout: bool = False
+    requeue_on_cant_do: bool = False
+    unique_jobs_with_handles: bool = False
     exceptions: bool = False
     max_packet_bytes: int = attrs.field(default=MAX_PACKET_BYTES, validator=_whole(1, MAX_PACKET_BYTES))
+    max_function_bytes: int = attrs.field(default=512, validator=_whole(1, MAX_LINE_BYTES))
+    max_unique_bytes: int = attrs.field(default=64, validator=_whole(1, MAX_LINE_BYTES))
+    max_client_id_bytes: int = attrs.field(default=254, validator=_whole(1, MAX_LINE_BYTES))
+    max_jobs: int = attrs.field(default=0, validator=_whole(0))
+    max_jobs_per_function: int = attrs.field(default=0, validator=_whole(0))
+    max_held_bytes: int = attrs.field(default=0, validator=_whole(0))
+    max_held_bytes_per_function: int = attrs.field(default=0, validator=_whole(0))
+    max_connections: int = attrs.field(default=0, validator=_whole(0))
+    max_connections_per_address: int = attrs.field(default=0, validator=_whole(0))
+    packet_seconds: float = attrs.field(default=60.0, validator=_seconds(0.001))
+    unread_seconds: float = attrs.field(default=300.0, validator=_seconds(0.001))
+    idle_seconds: float = attrs.field(default=inf, validator=_seconds(0.001))
     outbox_pause_bytes: int = attrs.field(default=1024 * 1024, validator=_whole(1))
     outbox_limit_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_whole(1))
     handshake_seconds: float = attrs.field(default=10.0, validator=_seconds(0.001))
@@ -137,11 +175,20 @@ class ServerOptions:
             verbosity=self.verbosity,
             max_attempts=self.max_attempts,
             max_packet_bytes=self.max_packet_bytes,
+            max_function_bytes=self.max_function_bytes,
+            max_unique_bytes=self.max_unique_bytes,
+            max_client_id_bytes=self.max_client_id_bytes,
+            max_jobs=self.max_jobs,
+            max_jobs_per_function=self.max_jobs_per_function,
+            max_held_bytes=self.max_held_bytes,
+            max_held_bytes_per_function=self.max_held_bytes_per_function,
             round_robin=self.round_robin,
             global_priority=self.global_priority,
             worker_wakeup=self.worker_wakeup,
             wake_seconds=self.wake_seconds,
             requeue_on_timeout=self.requeue_on_timeout,
+            requeue_on_cant_do=self.requeue_on_cant_do,
+            unique_jobs_with_handles=self.unique_jobs_with_handles,
             exceptions=self.exceptions,
             time_zone=self.time_zone,
         )

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,10 +28,13 @@ import trio
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
-from ..transport import DEFAULT_PORT, Address, KeepAlive, Pump, keep_alive, pump_available
-from .connection import Connection, SocketConnection, StreamConnection
+from ..transport import DEFAULT_PORT, Address, KeepAlive, Pump, Tls, keep_alive, pump_available
+from .accepting import Doorman, accept_all
+from .connection import Connection, SocketConnection, StreamConnection, remote_host
 from .hub import Hub
+from .listening import Listen, ServerListener, close_listeners, listening_addresses, open_listeners
 from .options import ServerOptions
+from .patience import watch
 
 __all__ = ["Server", "ServerStatistics", "open_server", "serve"]
 
@@ -67,35 +69,50 @@ class Server:
         self._options = options
         self._probes = _probes(options)
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
-        self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
+        policy = options.policy(version=_version(), first_handle=first_handle)
+        self._hub = Hub(policy, epoch_clock, self._shut_down)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
+        self._listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = ()
         self._addresses: tuple[Address, ...] = ()
         self._stop_requested = trio.Event()
         # In which running jobs may go on after `drain`; its deadline is only ever brought forward.
         self._grace = trio.CancelScope()
         self._ended = trio.Event()
+        self._doorman = Doorman(options)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """Where it listens on TCP, with real port numbers also where port 0 was asked for."""
+        """Where it listens, with real port numbers also where port 0 was asked for."""
         return self._addresses
 
     @property
     def url(self) -> str:
-        """The first address as ``gearman://host:port``, for clients and workers.
+        """The first address as ``gearman://host:port`` or ``gearman://unix:/path``, for clients and workers.
 
         Raises:
-            RuntimeError: the server does not listen on TCP.
+            RuntimeError: the server does not listen on a socket.
         """
         if not self._addresses:
-            raise RuntimeError("the server has no TCP listener, so it has no URL")
+            raise RuntimeError("the server has no listening socket, so it has no URL")
         return f"gearman://{self._addresses[0]}"
 
     def statistics(self) -> ServerStatistics:
         """What the server has done and what it holds now."""
         hub = self._hub
         return ServerStatistics(counters=hub.counters(), functions=hub.functions(), peers=hub.peers())
+
+    def reload_tls(self) -> None:
+        """Read the files of `TlsOptions` again, for the connections to come: certificates are renewed now and then.
+
+        Raises:
+            ConfigError: a file cannot be used; then every listener goes on with what it has.
+        """
+        listeners = [listener for listener in self._listeners if isinstance(listener, ServerListener)]
+        contexts = [(listener, listener.new_context()) for listener in listeners]
+        for listener, context in contexts:
+            if context is not None:
+                listener.use(context)
 
     async def drain(self, timeout: float = inf) -> None:  # noqa: ASYNC109 - a grace period, not the caller's patience
         """Stop gracefully; return when `serve` has let go of everything.
@@ -114,8 +131,8 @@ class Server:
         """Wait until the server has ended, for whatever reason."""
         await self._ended.wait()
 
-    async def handle_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve one more connection over a stream of your own until it ends.
+    async def handle_stream(self, stream: trio.abc.Stream, *, admin: bool = False) -> None:
+        """Serve one more connection over a stream of your own until it ends; `admin` is that of `Listen`.
 
         Cancellation: the connection is closed, as if the peer had left.
         Resource handling: the stream is closed when this returns.
@@ -124,7 +141,7 @@ class Server:
         if nursery is None:
             await trio.aclose_forcefully(stream)
             raise RuntimeError("the server is not running")
-        connection = self._connection(stream)
+        connection = self._connection(stream, admin=admin)
         done = trio.Event()
 
         async def serve_it() -> None:
@@ -156,17 +173,25 @@ class Server:
             if self._connections is None:
                 raise OSError("the server is not running")
             ours, theirs = memory_stream_pair()
-            self._connections.start_soon(self._serve_connection, self._connection(ours))
+            self._connections.start_soon(self._serve_connection, self._connection(ours, admin=False))
             return theirs
 
         async with open_client(Address("in-process"), client_id=client_id, connect=connect) as client:
             yield client
 
-    def _connection(self, stream: trio.abc.Stream) -> Connection:
+    def _shut_down(self, how: str) -> None:
+        """An administrator wants the server to end."""
+        if not self._stop_requested.is_set():
+            logger.info("an administrator asked to shut down, %s", how)
+        if how == "now":
+            self._grace.deadline = min(self._grace.deadline, trio.current_time())
+        self._stop_requested.set()
+
+    def _connection(self, stream: trio.abc.Stream, *, admin: bool) -> Connection:
         # A closed socket has no descriptor to watch; the other driver finds that out by reading.
         if self._pump is not None and isinstance(stream, trio.SocketStream) and stream.socket.fileno() >= 0:
-            return SocketConnection(self._hub, stream, self._options, self._pump)
-        return StreamConnection(self._hub, stream, self._options)
+            return SocketConnection(self._hub, stream, self._options, self._pump, admin=admin)
+        return StreamConnection(self._hub, stream, self._options, admin=admin)
 
     def _close(self) -> None:
         """Let go of everything; nothing may run any more."""
@@ -181,10 +206,20 @@ class Server:
             # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
             logger.exception("a connection ended with an error that should not happen")
 
-    async def _serve_stream(self, stream: trio.abc.Stream) -> None:
-        if self._probes is not None:
-            keep_alive(stream, self._probes)
-        await self._serve_connection(self._connection(stream))
+    async def _serve_accepted(self, listener: trio.abc.Listener[trio.abc.Stream], stream: trio.abc.Stream) -> None:
+        host = remote_host(stream)
+        objection = self._doorman.objection(host)
+        if objection:
+            await self._doorman.refuse(stream, objection)
+            return
+        self._doorman.enter(host)
+        try:
+            if self._probes is not None:
+                keep_alive(stream, self._probes)
+            admin = isinstance(listener, ServerListener) and listener.listen.admin
+            await self._serve_connection(self._connection(stream, admin=admin))
+        finally:
+            self._doorman.leave(host)
 
     async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:
         """Serve until drained or cancelled."""
@@ -211,9 +246,8 @@ class Server:
         try:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
-                    accepting.start_soon(
-                        partial(trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections)
-                    )
+                    handler = partial(self._serve_accepted, listener)
+                    accepting.start_soon(accept_all, listener, handler, connections, self._doorman.complaints)
                 started()
                 await self._stop_requested.wait()
                 accepting.cancel_scope.cancel(reason="the server drains")
@@ -226,6 +260,8 @@ class Server:
         with serving:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._hub.keep_time)
+                nursery.start_soon(self._hub.keep_answering)
+                nursery.start_soon(watch, self._options, self._hub.outlets, self._hub.wait_active)
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
 
@@ -247,8 +283,9 @@ async def serve(
     *,
     host: str | Sequence[str] | None = "127.0.0.1",
     port: int = DEFAULT_PORT,
+    listen: Sequence[Listen | Address | str] | None = None,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     backlog: int | None = None,
     options: ServerOptions | None = None,
     epoch_clock: Callable[[], float] = time.time,
@@ -259,8 +296,9 @@ async def serve(
     Args:
         host: address or addresses to listen on; ``None`` for all of the machine's. IPv4 and IPv6 get a socket each.
         port: TCP port; 0 for a free one, which `Server.addresses` tells.
+        listen: where to listen instead, any number of places of any kind; what is not a `Listen` is its address.
         listeners: Trio listeners to serve instead of opening any; they are closed when the server ends.
-        ssl_context: speak TLS on the listeners that are opened here.
+        ssl_context: speak TLS on the listeners that are opened for `host` and `port`, and for addresses of `listen`.
         backlog: of listen(2); Trio's default where it is ``None``.
         options: everything else.
         epoch_clock: tells epoch seconds, for jobs with a time to run at; tests put a mocked clock here.
@@ -268,17 +306,24 @@ async def serve(
 
     Raises:
         OSError: an address cannot be listened on.
+        ConfigError: an address cannot be read, or a file of TLS cannot be used.
 
     Cancellation: hard stop; connections are closed, jobs in memory are lost.
     """
     server = Server(options or ServerOptions(), epoch_clock)
     try:
         if listeners is None:
-            listeners = await _open_listeners(host, port, backlog, ssl_context)
-        server._addresses = tuple(_addresses(listeners))
+            if listen is None:
+                listen = [
+                    Address(one or "*", port) for one in ([host] if host is None or isinstance(host, str) else host)
+                ]
+            places = [one if isinstance(one, Listen) else Listen(one, tls=ssl_context) for one in listen]
+            listeners = await open_listeners(places, backlog=backlog)
+        server._listeners = listeners
+        server._addresses = tuple(listening_addresses(listeners))
         await server._run(listeners, lambda: task_status.started(server))
     finally:
-        await _close_listeners(listeners or ())
+        await close_listeners(listeners or ())
         server._close()
 
 
@@ -287,8 +332,9 @@ async def open_server(
     *,
     host: str | Sequence[str] | None = "127.0.0.1",
     port: int = DEFAULT_PORT,
+    listen: Sequence[Listen | Address | str] | None = None,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     options: ServerOptions | None = None,
     epoch_clock: Callable[[], float] = time.time,
     drain_seconds: float = 30.0,
@@ -302,6 +348,7 @@ async def open_server(
         serve,
         host=host,
         port=port,
+        listen=listen,
         listeners=listeners,
         ssl_context=ssl_context,
         options=options,
@@ -319,39 +366,6 @@ async def open_server(
             await server.drain(drain_seconds)
     if failure is not None:
         raise failure
-
-
-async def _open_listeners(
-    host: str | Sequence[str] | None, port: int, backlog: int | None, ssl_context: ssl.SSLContext | None
-) -> list[trio.abc.Listener[trio.abc.Stream]]:
-    hosts: Sequence[str | None] = [host] if host is None or isinstance(host, str) else host
-    opened: list[trio.abc.Listener[trio.abc.Stream]] = []
-    try:
-        for one in hosts:
-            for plain in await trio.open_tcp_listeners(port, host=one, backlog=backlog):
-                opened.append(plain if ssl_context is None else trio.SSLListener(plain, ssl_context))
-    except BaseException:
-        await _close_listeners(opened)
-        raise
-    return opened
-
-
-async def _close_listeners(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
-    # Shielded though nothing waits here: in a cancelled task each close ends with Cancelled, and the next must follow.
-    with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await trio.aclose_forcefully(listener)
-
-
-def _addresses(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> list[Address]:
-    found = []
-    for listener in listeners:
-        inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
-        if isinstance(inner, trio.SocketListener):
-            name = inner.socket.getsockname()
-            if isinstance(name, tuple):
-                found.append(Address(name[0], name[1]))
-    return found
 
 
 def _probes(options: ServerOptions) -> KeepAlive | None:

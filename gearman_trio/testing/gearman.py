@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import trio
@@ -30,6 +31,9 @@ __all__ = ["Gearman", "open_gearman"]
 
 #: Handles begin with it, unless a test says otherwise: the name of the machine says nothing in a test.
 _HANDLE_PREFIX: Final = "H:test"
+
+#: Without time limits on peers, or a clock that jumps would stop at every look at them.
+_OPTIONS: Final = ServerOptions(handle_prefix=_HANDLE_PREFIX, packet_seconds=inf, unread_seconds=inf)
 
 #: How long a worker waits for a job before it asks again: no wake-up is ever lost here, and each time that it asks is
 #: one more stop for a mocked clock on its way.
@@ -334,7 +338,7 @@ async def open_gearman(*, options: ServerOptions | None = None, epoch: float | N
         async with trio.open_nursery() as nursery:
             server = MemoryServer(
                 nursery,
-                ServerOptions(handle_prefix=_HANDLE_PREFIX) if options is None else options,
+                _OPTIONS if options is None else options,
                 time.time() if epoch is None else epoch,
             )
             with RunLoopWatcher() as watcher:

@@ -15,31 +15,23 @@ from math import inf
 
 from attrs import define, field
 
-from .records import SUBMISSIONS, ModelJob, ModelPeer
+from .records import SUBMISSIONS, ModelJob, ModelPeer, ModelPolicy
 
 __all__ = ["ModelBroker"]
 
 
 @define(kw_only=True)
-class ModelBroker:
-    """The broker; the first attributes are the policy, named as in `core`.
+class ModelBroker(ModelPolicy):
+    """The broker.
 
     Attributes:
         now: the clock, both monotonic and epoch.
         peers: connected ones.
         jobs: live ones.
         sleeps: who sleeps for which function, longest first.
+        paused: functions whose jobs no worker gets.
         functions: every function heard of, with the most jobs it may have by priority (0 for no limit).
     """
-
-    handle_prefix: bytes = b"H:t"
-    round_robin: bool = True
-    global_priority: bool = True
-    worker_wakeup: int = 1
-    wake_seconds: float = 0.1
-    max_attempts: int = 0
-    requeue_on_timeout: bool = False
-    exceptions: bool = False
 
     now: float = 0.0
     draining: bool = False
@@ -47,6 +39,7 @@ class ModelBroker:
     jobs: list[ModelJob] = field(factory=list)
     sleeps: list[tuple[ModelPeer, bytes]] = field(factory=list)
     functions: dict[bytes, tuple[int, int, int]] = field(factory=dict)
+    paused: set[bytes] = field(factory=set)
     _handles: count[int] = field(factory=lambda: count(1))
     _places: count[int] = field(factory=lambda: count(1))
 
@@ -65,7 +58,8 @@ class ModelBroker:
             job.clients = [client for client in job.clients if client is not peer]
             if job.state == "queued" and not job.clients and not job.background:
                 self.jobs.remove(job)
-        self.reset_abilities(peer)
+        for function in list(peer.abilities):
+            self._drop_ability(peer, function)
         for job in self.running(peer):
             self._lose(job)
 
@@ -115,7 +109,25 @@ class ModelBroker:
         if function not in self.functions or any(self.status()[function]):
             return False
         del self.functions[function]
+        self.paused.discard(function)
         return True
+
+    def pause(self, function: bytes) -> None:
+        """``pause function``."""
+        self.functions.setdefault(function, (0, 0, 0))
+        self.paused.add(function)
+
+    def resume(self, function: bytes) -> None:
+        """``resume function``."""
+        self.paused.discard(function)
+        self._balance(function)
+
+    def purge(self, function: bytes) -> int:
+        """``purge function``; give how many jobs that ended."""
+        jobs = [job for job in self.jobs if job.function == function and job.state != "running"]
+        for job in jobs:
+            self._end(job, "WORK_FAIL")
+        return len(jobs)
 
     # Clients
 
@@ -133,6 +145,7 @@ class ModelBroker:
             return
         job = self._find_same(function, unique, workload)
         if job is None:
+            self.functions.setdefault(function, (0, 0, 0))
             job = ModelJob(self.handle_prefix + b":%d" % next(self._handles), function, unique, workload)
             job.priority, job.reducer = priority, reducer
             self.jobs.append(job)
@@ -155,13 +168,11 @@ class ModelBroker:
         client.heard.append(("STATUS_RES", handle, *known))
 
     def get_status_unique(self, client: ModelPeer, unique: bytes) -> None:
-        """GET_STATUS_UNIQUE: of the function that was heard of first, if several have such a job."""
+        """GET_STATUS_UNIQUE: of the youngest such job, if several functions have one."""
         known = (b"0", b"0", b"0", b"0", b"0")
-        for function in reversed(self.functions):
-            for job in self.jobs:
-                if job.function == function and job.unique == unique and unique not in {b"", b"-"}:
-                    clients = b"%d" % len(job.clients)
-                    known = (b"1", b"1" if job.worker else b"0", *job.progress, clients)
+        for job in self.jobs:
+            if job.unique == unique and unique not in {b"", b"-"}:
+                known = (b"1", b"1" if job.worker else b"0", *job.progress, b"%d" % len(job.clients))
         client.heard.append(("STATUS_RES_UNIQUE", unique, *known))
 
     # Workers
@@ -180,16 +191,11 @@ class ModelBroker:
 
     def cant_do(self, worker: ModelPeer, function: bytes) -> None:
         """CANT_DO."""
-        if function not in worker.abilities:
-            return
-        if (worker, function) in self.sleeps:
-            self.sleeps.remove((worker, function))
-        if worker.woken_for == function:
-            self._settle(worker)
-        del worker.abilities[function]
-        worker.passed_over.pop(function, None)
-        for others in worker.passed_over.values():
-            others.discard(function)
+        if function in worker.abilities:
+            self._drop_ability(worker, function)
+            for job in self.running(worker) if self.requeue_on_cant_do else []:
+                if job.function == function:
+                    self._lose(job)
 
     def reset_abilities(self, worker: ModelPeer) -> None:
         """RESET_ABILITIES."""
@@ -201,7 +207,7 @@ class ModelBroker:
         if worker.sleeping:
             return
         self._settle(worker)
-        waiting = [function for function in worker.abilities if self.queued(function)]
+        waiting = [function for function in worker.abilities if self.queued(function) and function not in self.paused]
         if waiting:
             self._wake(worker, waiting[0])
         else:
@@ -210,7 +216,8 @@ class ModelBroker:
 
     def candidates(self, worker: ModelPeer) -> list[ModelJob]:
         """The jobs of which a grab must give one."""
-        heads = [self.queued(function)[0] for function in worker.abilities if self.queued(function)]
+        open_functions = [function for function in worker.abilities if function not in self.paused]
+        heads = [self.queued(function)[0] for function in open_functions if self.queued(function)]
         if heads and self.global_priority:
             best = min(job.priority for job in heads)
             heads = [job for job in heads if job.priority == best]
@@ -226,7 +233,7 @@ class ModelBroker:
         else:
             chosen = [job for job in candidates if job.handle == handle]
             assert chosen, f"{handle!r} was not next; {[job.handle for job in candidates]} were"
-            self._check_turn(worker, candidates, chosen[0])
+            worker.check_turn({job.function for job in candidates} if self.round_robin else set(), chosen[0].function)
             self._assign(chosen[0], worker, packet)
         self._settle(worker)
 
@@ -293,18 +300,20 @@ class ModelBroker:
         """Why a submission is refused, or nothing."""
         if not function:
             return b"INVALID_FUNCTION_NAME"
-        if self.draining and function not in self.functions:
-            return b"SHUTDOWN"
-        self.functions.setdefault(function, (0, 0, 0))
         if len(unique) > 64:
             return b"ARGUMENT_TOO_LARGE"
         if self._find_same(function, unique, workload) is not None:
             return b""
         if self.draining:
             return b"SHUTDOWN"
-        most = self.functions[function][priority]
-        if most and len([job for job in self.jobs if job.function == function]) >= most:
-            return b"QUEUE_ERROR"
+        own = [job for job in self.jobs if job.function == function]
+        most = self.functions.get(function, (0, 0, 0))[priority]
+        for jobs, allowed in [(own, most), (own, self.max_jobs_per_function), (self.jobs, self.max_jobs)]:
+            if allowed and len(jobs) >= allowed:
+                return b"QUEUE_ERROR"
+        for jobs, allowed in [(own, self.max_held_bytes_per_function), (self.jobs, self.max_held_bytes)]:
+            if allowed and sum(len(job.workload) for job in jobs) + len(workload) > allowed:
+                return b"QUEUE_ERROR"
         return b""
 
     def _put(self, job: ModelJob, state: str) -> None:
@@ -313,7 +322,7 @@ class ModelBroker:
 
     def _queue(self, job: ModelJob) -> None:
         self._put(job, "queued")
-        sleepers = [peer for peer, function in self.sleeps if function == job.function]
+        sleepers = [peer for peer, name in self.sleeps if name == job.function not in self.paused]
         for peer in sleepers[: self.worker_wakeup or None]:
             self._wake(peer, job.function)
 
@@ -355,22 +364,14 @@ class ModelBroker:
             if packet == "WORK_EXCEPTION":
                 worker.raised = handle
 
-    # Turns
-
-    def _check_turn(self, worker: ModelPeer, candidates: list[ModelJob], chosen: ModelJob) -> None:
-        """No function is served twice while another one, that could have been served as well, is not."""
-        if not self.round_robin:
-            return
-        ready = {job.function for job in candidates}
-        for function in worker.abilities:
-            others = worker.passed_over.setdefault(function, set())
-            if function not in ready or function == chosen.function:
-                others.clear()
-            else:
-                assert chosen.function not in others, f"{chosen.function!r} was served twice, {function!r} not once"
-                others.add(chosen.function)
-
     # Sleep
+
+    def _drop_ability(self, worker: ModelPeer, function: bytes) -> None:
+        if (worker, function) in self.sleeps:
+            self.sleeps.remove((worker, function))
+        if worker.woken_for == function:
+            self._settle(worker)
+        worker.forget(function)
 
     def _arise(self, worker: ModelPeer) -> None:
         worker.sleeping = False
@@ -394,6 +395,6 @@ class ModelBroker:
         while True:
             sleepers = [peer for peer, slept_for in self.sleeps if slept_for == function]
             woken = [peer for peer in self.peers if peer.woken_for == function]
-            if not sleepers or len(woken) >= len(self.queued(function)):
+            if not sleepers or function in self.paused or len(woken) >= len(self.queued(function)):
                 return
             self._wake(sleepers[0], function)

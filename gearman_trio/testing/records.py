@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-__all__ = ["SUBMISSIONS", "ModelJob", "ModelPeer", "Reply"]
+__all__ = ["SUBMISSIONS", "ModelJob", "ModelPeer", "ModelPolicy", "Reply"]
 
 #: A packet of the server: its name, its fields.
 Reply = tuple[str, *tuple[bytes, ...]]
@@ -21,6 +21,25 @@ SUBMISSIONS = {
     "SUBMIT_REDUCE_JOB": (1, False),
     "SUBMIT_REDUCE_JOB_BACKGROUND": (1, True),
 }
+
+
+@define(kw_only=True)
+class ModelPolicy:
+    """The operator's choices, named as in `core`."""
+
+    handle_prefix: bytes = b"H:t"
+    round_robin: bool = True
+    global_priority: bool = True
+    worker_wakeup: int = 1
+    wake_seconds: float = 0.1
+    max_attempts: int = 0
+    requeue_on_timeout: bool = False
+    requeue_on_cant_do: bool = False
+    max_jobs: int = 0
+    max_jobs_per_function: int = 0
+    max_held_bytes: int = 0
+    max_held_bytes_per_function: int = 0
+    exceptions: bool = False
 
 
 @define(eq=False)
@@ -46,6 +65,23 @@ class ModelPeer:
     released: list[bytes] = field(factory=list)
     raised: bytes = b""
     passed_over: dict[bytes, set[bytes]] = field(factory=dict)
+
+    def forget(self, function: bytes) -> None:
+        """It cannot do a function any more."""
+        del self.abilities[function]
+        self.passed_over.pop(function, None)
+        for others in self.passed_over.values():
+            others.discard(function)
+
+    def check_turn(self, ready: set[bytes], chosen: bytes) -> None:
+        """No function is served twice while another one, that could have been served as well, is not."""
+        for function in self.abilities:
+            others = self.passed_over.setdefault(function, set())
+            if function not in ready or function == chosen:
+                others.clear()
+            else:
+                assert chosen not in others, f"{chosen!r} was served twice, {function!r} not once"
+                others.add(chosen)
 
 
 @define(eq=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .address import DEFAULT_PORT, Address, parse_address
 from .backoff import Backoff
-from .dialing import UNREACHABLE, Connect, connect_tcp, dialer
+from .dialing import UNREACHABLE, Connect, connect_socket, connect_tcp, dialer
 from .keepalive import KeepAlive, keep_alive
 from .link import PacketLink
 from .pump import Pump, PumpedSocket, pump_available
+from .tls import Tls, TlsOptions, client_context, server_context
 
 __all__ = [
     "DEFAULT_PORT",
@@ -19,9 +20,14 @@ __all__ = [
     "PacketLink",
     "Pump",
     "PumpedSocket",
+    "Tls",
+    "TlsOptions",
+    "client_context",
+    "connect_socket",
     "connect_tcp",
     "dialer",
     "keep_alive",
     "parse_address",
     "pump_available",
+    "server_context",
 ]

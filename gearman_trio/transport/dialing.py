@@ -1,4 +1,4 @@
-"""Streams to job servers: TCP, or whatever the caller brings, and TLS over either."""
+"""Streams to job servers: TCP, unix sockets, or whatever the caller brings, and TLS over each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ import trio
 
 from .address import Address
 from .keepalive import keep_alive
+from .tls import Tls, client_context
 
-__all__ = ["UNREACHABLE", "Connect", "connect_tcp", "dialer"]
+__all__ = ["UNREACHABLE", "Connect", "connect_socket", "connect_tcp", "dialer"]
 
 #: Opens a stream to a job server; raises one of `UNREACHABLE` where it cannot.
 Connect = Callable[[Address], Awaitable[trio.abc.Stream]]
 
 #: What a connection that cannot be made raises.
 UNREACHABLE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+async def connect_socket(address: Address) -> trio.SocketStream:
+    """Connect to a unix socket or over TCP, as the address says.
+
+    Raises:
+        OSError: no connection could be made.
+    """
+    if address.path:
+        return await trio.open_unix_socket(address.path)
+    return await connect_tcp(address)
 
 
 async def connect_tcp(address: Address) -> trio.SocketStream:
@@ -36,17 +48,21 @@ async def connect_tcp(address: Address) -> trio.SocketStream:
     return stream
 
 
-def dialer(connect: Connect | None, ssl_context: ssl.SSLContext | None) -> Connect:
-    """How to get a stream: by `connect`, or over TCP without one; inside TLS where there is a context."""
-    connect = connect or connect_tcp
-    return connect if ssl_context is None else partial(_connect_tls, connect, ssl_context)
+def dialer(connect: Connect | None, tls: Tls | None) -> Connect:
+    """How to get a stream: by `connect`, or over a socket without one; inside TLS where that is asked for.
+
+    Raises:
+        ConfigError: a file of TLS cannot be used.
+    """
+    connect = connect or connect_socket
+    return connect if tls is None else partial(_connect_tls, connect, client_context(tls))
 
 
 async def _connect_tls(connect: Connect, ssl_context: ssl.SSLContext, address: Address) -> trio.abc.Stream:
     """Shake hands before anything is sent, so that a refused certificate counts as no connection."""
     stream = await connect(address)
     # gearmand closes TLS connections without a farewell, as many HTTPS servers do.
-    tls = trio.SSLStream(stream, ssl_context, server_hostname=address.host, https_compatible=True)
+    tls = trio.SSLStream(stream, ssl_context, server_hostname=address.host or "localhost", https_compatible=True)
     try:
         await tls.do_handshake()
     except BaseException:

@@ -66,15 +66,17 @@ class PumpedSocket:
         fd: its file descriptor.
         owner: who is told what happens to it.
         unsent_bytes: how much of what was given to `send` has not gone into the socket.
+        late_bytes: how much went into the socket later than it was given to `send`.
     """
 
-    __slots__ = ("_pump", "_queued", "_reading", "_unsent", "_watched", "fd", "owner", "unsent_bytes")
+    __slots__ = ("_pump", "_queued", "_reading", "_unsent", "_watched", "fd", "late_bytes", "owner", "unsent_bytes")
 
     def __init__(self, pump: Pump, fd: int, owner: SocketOwner) -> None:
         self._pump = pump
         self.fd = fd
         self.owner = owner
         self.unsent_bytes = 0
+        self.late_bytes = 0
         self._reading = True
         # Invariant: where the first is empty the second is too, and together they are `unsent_bytes` long.
         self._unsent = memoryview(b"")
@@ -146,6 +148,7 @@ class PumpedSocket:
             count = len(self._unsent)
             self.unsent_bytes = count
         self.unsent_bytes -= count
+        self.late_bytes += count
         self._unsent = self._unsent[count:]
         if not self._unsent:
             if self._queued:

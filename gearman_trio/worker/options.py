@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal, get_args
@@ -15,7 +14,7 @@ import attrs
 from ..errors import ConfigError
 from ..names import MAX_CLIENT_ID_BYTES, ClientId, FunctionName
 from ..names import client_id as checked_client_id
-from ..transport import Address, Connect, dialer, parse_address
+from ..transport import Address, Connect, Tls, dialer, parse_address
 from .abilities import Abilities, Ability
 from .job import printable
 from .middleware import Middleware
@@ -61,7 +60,7 @@ def checked_options(
     client_id: str | bytes | None,
     exceptions: bool,
     connect: Connect | None,
-    ssl_context: ssl.SSLContext | None,
+    ssl_context: Tls | None,
     poll_interval: float,
     on_lost: OnLost,
     drain_seconds: float | None,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 
 import attrs
 import trio
 
-from ..transport import Address, Connect
+from ..transport import Address, Connect, Tls
 from .abilities import Abilities
 from .connection import Crew
 from .execution import End, Executor, open_executor
@@ -151,7 +150,7 @@ async def run_worker(
     client_id: str | bytes | None = None,
     exceptions: bool = True,
     connect: Connect | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     poll_interval: float = POLL_INTERVAL_SECONDS,
     on_lost: OnLost = "cancel",
     drain_seconds: float | None = None,
@@ -181,7 +180,7 @@ async def run_worker(
             turns WORK_EXCEPTION into a WORK_FAIL for them that libgearman does not recognise, so they wait for ever.
         connect: opens a stream to a server, instead of TCP; raises `OSError` or `trio.BrokenResourceError` if it
             cannot.
-        ssl_context: for TLS over that stream.
+        ssl_context: for TLS over that stream; a context, or `TlsOptions`.
         poll_interval: the seconds after which a silent server is asked for a job again, in case its wake-up
             was lost.
         on_lost: what becomes of the running jobs of a connection that is lost.  Their results reach nobody, and their
@@ -229,7 +228,7 @@ async def open_worker(
     client_id: str | bytes | None = None,
     exceptions: bool = True,
     connect: Connect | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     poll_interval: float = POLL_INTERVAL_SECONDS,
     on_lost: OnLost = "cancel",
     drain_seconds: float | None = None,

@@ -318,3 +318,11 @@ async def test_block_closes_the_connection() -> None:
     assert await server.closed()
     with pytest.raises(ServersUnavailable):
         await admin.version()
+
+
+@pytest.mark.parametrize("line", [b"u", b"H:a-b:12\tu"], ids=["1.1", "2.2"])
+async def test_unique_jobs_in_both_forms(line: bytes) -> None:
+    async with open_scripted() as (admin, server), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(server.answer, line + b"\n.\n", expected=b"show unique jobs"))
+
+        assert ["u"] == await admin.unique_jobs()

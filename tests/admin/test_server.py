@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
+import attrs
 import pytest
 import trio
 from trio.testing import memory_stream_pair
@@ -23,7 +24,7 @@ from gearman_trio import (
     open_server,
     open_worker,
 )
-from gearman_trio.admin import FunctionRow, JobRow, PriorityRow
+from gearman_trio.admin import FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow
 
 
 @pytest.fixture
@@ -135,6 +136,68 @@ async def test_maxqueue_refuses_more_jobs(admin: AdminClient, client: Client) ->
 
     assert "QUEUE_ERROR" == caught.value.code
     assert [FunctionRow("a", 2, 0, 0)] == await admin.status()
+
+
+async def test_limits_can_be_read(admin: AdminClient) -> None:
+    await admin.maxqueue("a", 1)
+    await admin.maxqueue("b", 1, 2, 3)
+
+    assert [LimitRow("a", 1, 1, 1), LimitRow("b", 1, 2, 3)] == await admin.limits()
+    assert [LimitRow("b", 1, 2, 3)] == await admin.limits("b")
+    with pytest.raises(ServerError, match="function not found"):
+        await admin.limits("c")
+
+
+async def test_jobs_of_one_function(admin: AdminClient, client: Client) -> None:
+    one = await client.submit("a", b"four", unique="x y", priority="high")
+    two = await client.submit("a", run_at=4_000_000_000)
+    await client.submit("b", unique="u")
+    first = FunctionJobRow(
+        handle=one.decode(),
+        unique="x y",
+        priority="high",
+        state="queued",
+        attempts=0,
+        background=True,
+        clients=0,
+        workload_bytes=4,
+        run_at=0,
+    )
+    second = attrs.evolve(
+        first,
+        handle=two.decode(),
+        unique="",
+        priority="normal",
+        state="scheduled",
+        workload_bytes=0,
+        run_at=4_000_000_000,
+    )
+
+    assert [first, second] == await admin.function_jobs("a")
+    assert [first] == await admin.function_jobs("a", state="queued", priority="high", limit=5)
+    assert [second] == await admin.function_jobs("a", unique="")
+    assert 1 == len(await admin.function_jobs("b", unique="u"))
+    assert [] == await admin.function_jobs("a", limit=0)
+    with pytest.raises(ServerError, match="function not found"):
+        await admin.function_jobs("c")
+
+
+async def test_paused_function(admin: AdminClient, client: Client) -> None:
+    await admin.pause_function("a")
+    await client.submit("a")
+
+    assert ["a"] == await admin.paused_functions()
+    await admin.resume_function("a")
+    assert [] == await admin.paused_functions()
+    assert 1 == await admin.purge_function("a")
+    assert [FunctionRow("a", 0, 0, 0)] == await admin.status()
+
+
+async def test_only_administrators_shut_down(admin: AdminClient) -> None:
+    with pytest.raises(ServerError) as caught:
+        await admin.shut_down()
+
+    assert "UNKNOWN_COMMAND" == caught.value.code
 
 
 async def test_values(admin: AdminClient) -> None:

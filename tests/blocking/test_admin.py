@@ -21,6 +21,15 @@ def test_all_questions(server: str, client: Client, unserved: str) -> None:
         assert handle.decode() in [row.handle for row in admin.jobs(timeout=10)]
         assert unserved in admin.unique_jobs(timeout=10)
         admin.maxqueue(unserved, 5, timeout=10)
+        assert 5 == admin.limits(unserved, timeout=10)[0].low
+        assert handle.decode() == admin.function_jobs(unserved, state="queued", limit=1, timeout=10)[0].handle
+        admin.pause_function(unserved, timeout=10)
+        assert unserved in admin.paused_functions(timeout=10)
+        admin.resume_function(unserved, timeout=10)
+        client.submit(f"{unserved}-purged", timeout=10)
+        assert 1 == admin.purge_function(f"{unserved}-purged", timeout=10)
+        with pytest.raises(ServerError, match="UNKNOWN_COMMAND"):
+            admin.shut_down(timeout=10)
         admin.cancel(handle, timeout=10)
         with pytest.raises(ServerError, match="UNKNOWN_JOB"):
             admin.cancel(handle, timeout=10)

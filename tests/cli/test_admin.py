@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from gearman_trio import Server, ServerError, Worker, open_admin, open_client
+from gearman_trio import Listen, Server, ServerError, Worker, open_admin, open_client, open_server
 from gearman_trio.admin import ConnectionRow, FunctionRow
 from gearman_trio.cli.admin import print_rows
 
@@ -220,3 +221,54 @@ async def test_names_of_a_server_are_escaped_once(server: Server) -> None:
 
     assert ["a\\x09b"] == [row.function for row in rows]
     assert "a\\x09b" == (await ask_table("status"))[1][0]
+
+
+async def test_limits(server: Server) -> None:
+    await invoke("admin", "maxqueue", "resize", "3", "2", "1")
+
+    assert [{"function": "resize", "high": 3, "normal": 2, "low": 1}] == await ask("limits")
+    assert [["FUNCTION", "HIGH", "NORMAL", "LOW"], ["resize", "3", "2", "1"]] == await ask_table("limits", "resize")
+    assert 4 == (await invoke("admin", "limits", "other")).exit_code
+
+
+async def test_list(server: Server) -> None:
+    async with open_client(server.url) as client:
+        handle = (await client.submit("resize", b"four", unique="a b")).decode()
+        await client.submit("resize", priority="low")
+    first, second = await ask("list", "resize")
+
+    assert (handle, "a b", 4, "low") == (first["handle"], first["unique"], first["workload_bytes"], second["priority"])
+    assert [first] == await ask("list", "resize", "-n", "1", "--state", "queued")
+    assert [second] == await ask("list", "resize", "--priority", "low", "-u", "")
+    assert [handle, "a", "b", "normal", "queued", "0", "yes", "0", "4", "0"] == (await ask_table("list", "resize"))[1]
+    assert 2 == (await invoke("admin", "list", "resize", "--state", "lost")).exit_code
+
+
+async def test_pause_resume_and_purge(server: Server) -> None:
+    async with open_client(server.url) as client:
+        await client.submit("resize")
+
+    assert (0, "") == ((result := await invoke("admin", "pause", "resize")).exit_code, result.output)
+    assert ["resize"] == await ask("paused")
+    assert "resize\n" == (await invoke("admin", "paused")).stdout
+    assert (0, "") == ((result := await invoke("admin", "resume", "resize")).exit_code, result.output)
+    assert [] == await ask("paused")
+    assert {"ended": 1} == await ask("purge", "resize")
+    assert "0\n" == (await invoke("admin", "purge", "resize")).stdout
+
+
+async def test_shutdown_is_for_administrators(server: Server) -> None:
+    result = await invoke("admin", "shutdown")
+
+    assert 4 == result.exit_code
+    assert result.stderr.startswith("gearman-trio: UNKNOWN_COMMAND: ")
+
+
+@pytest.mark.parametrize("how", ["--graceful", "--no-graceful"])
+async def test_administrators_shut_down_over_their_unix_socket(tmp_path: Path, how: str) -> None:
+    url = f"unix:{tmp_path}/s"
+    async with open_server(listen=[Listen(url, admin=True)]) as server:
+        result = await invoke("admin", "shutdown", how, "--server", url)
+        await server.wait_ended()
+
+    assert (0, "") == (result.exit_code, result.output)

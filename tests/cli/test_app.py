@@ -32,11 +32,12 @@ SUBCOMMANDS = dict(subcommands())
 
 def test_subcommands_are_those_of_the_documentation() -> None:
     admin = "cancel create-function drop-function getpid jobs maxqueue priority-status status unique-jobs verbose"
+    ours = "limits list pause paused purge resume shutdown"
 
     assert {
         (),
         *((name,) for name in ("admin", "demo", "doctor", "run", "serve", "submit", "version", "worker")),
-        *(("admin", name) for name in f"{admin} version workers".split()),
+        *(("admin", name) for name in f"{admin} version workers {ours}".split()),
     } == set(SUBCOMMANDS)
 
 

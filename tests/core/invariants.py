@@ -12,6 +12,7 @@ from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
 from gearman_trio.core.job import NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
 from gearman_trio.core.peer import Peer
+from gearman_trio.core.registry import Registry
 
 __all__ = ["check_invariants"]
 
@@ -36,6 +37,7 @@ def check_invariants(broker: Dispatcher) -> None:
     )
     check_timers(registry.schedule, [job.timer for job in jobs if job.state == SCHEDULED])
     check_counters(broker, len(jobs))
+    check_uniques(registry, jobs)
 
 
 def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> None:
@@ -49,20 +51,31 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> No
     assert function.queued == len(queued)
     assert function.running == len([job for job in own if job.state == RUNNING])
     assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
-    assert function.top == min((job.priority for job in queued), default=NO_PRIORITY)
+    assert function.top == min((job.priority for job in queued if not function.paused), default=NO_PRIORITY)
 
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
     assert len(named) == len(dict(named))
     assert len(keyed) == len(dict(keyed))
+    assert function.held_bytes == sum(len(job.workload) for job in own)
     assert dict(named) == function.by_unique
     assert dict(keyed) == function.by_workload
 
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
     assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
-    if function.sleepers:
+    if function.sleepers and not function.paused:
         assert function.wakes >= function.queued, "a wake-up was lost"
+
+
+def check_uniques(registry: Registry, jobs: list[Job]) -> None:
+    named = [job for job in jobs if job.unique not in {b"", b"-"}]
+    assert registry._uniques == {job.unique: job for job in named}
+    namesakes = {unique: [job for job in named if job.unique == unique] for unique in registry._uniques}
+    assert {unique: list(group) for unique, group in registry._namesakes.items()} == {
+        unique: group for unique, group in namesakes.items() if len(group) > 1
+    }
+    assert registry.held_bytes == sum(len(job.workload) for job in jobs)
 
 
 def check_job(job: Job, functions: list[Function], peers: list[Peer]) -> None:

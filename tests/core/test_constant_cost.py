@@ -106,6 +106,7 @@ OPERATIONS: dict[str, Callable[[World], object]] = {
     "cancel a queued job": lambda world: world.client.line(b"cancel job " + world.queued[-3]),
     "cancel a running job": lambda world: world.client.line(b"cancel job " + world.running.pop()),
     "ask for a job's status": lambda world: world.client.send("GET_STATUS", world.running[2]),
+    "ask for a unique ID's status": lambda world: world.client.send("GET_STATUS_UNIQUE", b"q3"),
     "give up an ability": lambda world: world.workers[6].send("CANT_DO", b"queued"),
     "learn an ability": lambda world: world.workers[6].send("CAN_DO", b"queued"),
     "sleep": sleep,

@@ -38,6 +38,7 @@ REPORTS: list[Reply] = [
     ("WORK_STATUS", b"", b"9"),
 ]
 MALFORMED = [
+    ("WORK_STATUS", b"H:t:1\x001\0" + b"9" * 65),
     ("CAN_DO", b"f\0g"),
     ("CAN_DO_TIMEOUT", b"f"),
     ("CAN_DO_TIMEOUT", b"f\0soon"),
@@ -59,13 +60,18 @@ MALFORMED = [
 TIMEOUTS_MS = [None, None, 0, 1000, 3000]
 DELAYS = [-1.0, 0.0, 0.05, 2.0, 5.0]
 STEPS = [0.05, 0.1, 1.0, 3.0]
-COMMANDS = ["create", "drop", "limit", "lift", "drain"]
+COMMANDS = ["create", "drop", "limit", "lift", "pause", "resume", "resume", "purge", "drain"]
 POLICIES: dict[str, list[Any]] = {
     "round_robin": [True, False],
     "global_priority": [True, False],
     "worker_wakeup": [1, 1, 1, 0, 2],
     "max_attempts": [0, 1, 2],
     "requeue_on_timeout": [True, False],
+    "requeue_on_cant_do": [True, False, False],
+    "max_jobs": [0, 0, 7],
+    "max_jobs_per_function": [0, 0, 4],
+    "max_held_bytes": [0, 0, 11_000],
+    "max_held_bytes_per_function": [0, 0, 6000],
     "exceptions": [True, False, False],
 }
 
@@ -242,6 +248,17 @@ class BrokerMachine(RuleBasedStateMachine):
         elif command == "lift":
             self.administer(b"maxqueue " + function)
             self.model.max_queue(function, (0, 0, 0))
+        elif command == "pause":
+            self.administer(b"pause function " + function)
+            self.model.pause(function)
+        elif command == "resume":
+            known = function in self.model.functions
+            assert known == (b"OK\r\n" == self.administer(b"resume function " + function))
+            self.model.resume(function)
+        elif command == "purge":
+            known = function in self.model.functions
+            answer = b"OK %d\n" % self.model.purge(function) if known else b"ERR function not found\r\n"
+            assert answer == self.administer(b"purge function " + function)
         elif len(self.model.jobs) > 5:
             # Seldom: nothing new happens afterwards.
             self.wire.broker.drain()

@@ -60,6 +60,7 @@ CORPUS = [
     packets((P.OPTION_REQ, b"exceptions"), (P.ECHO_REQ, b"\0\xff"), (P.GET_STATUS, b"H:t:1"), (P.SET_CLIENT_ID, b"me")),
     b"status\nprioritystatus\r\nworkers\nshow jobs\nshow unique jobs\ncancel job H:t:1\ncancel job H:t:2\r\n",
     b"maxqueue f 3\nmaxqueue g 1 2 3\ncreate function h\ndrop function h\nversion\ngetpid\nverbose\nnonsense\n\n",
+    b"pause function f\nshow paused\nshow maxqueue\nlist jobs f limit=2\nresume function f\npurge function g\njobs\n",
     b"\0RES\0\0\0\x06\0\0\0\0" + packets((P.ECHO_REQ, b"x")) + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]
 

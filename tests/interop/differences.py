@@ -60,13 +60,6 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
             why="Many workers send WORK_FAIL behind WORK_EXCEPTION, and Perl's takes ERROR for its end.",
         ),
     },
-    "one unique ID in two functions": {
-        2: Difference(
-            gearmand={"c": ["STATUS_RES_UNIQUE u\x001\x000\x000\x000\x001"]},
-            ours={"c": ["STATUS_RES_UNIQUE u\x001\x000\x000\x000\x000"]},
-            why="gearmand answers for the youngest job with the unique ID, ours for the one of the oldest function.",
-        ),
-    },
     "an ability comes while there is a job and the worker sleeps": {
         2: Difference(
             gearmand={},

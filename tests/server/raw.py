@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trio
@@ -117,12 +117,12 @@ class RawPeer:
 
 @asynccontextmanager
 async def open_tcp_server(
-    options: ServerOptions | None = None, *, host: str | Sequence[str] = "127.0.0.1"
+    options: ServerOptions | None = None, *, host: str | Sequence[str] = "127.0.0.1", **more: Any
 ) -> AsyncGenerator[Server]:
-    """A server on a free port for the length of a block, then stopped hard."""
+    """A server on a free port for the length of a block, then stopped hard; `more` is for `serve`."""
     with trio.fail_after(_PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(partial(serve, host=host, port=0, options=options))
+            server: Server = await nursery.start(partial(serve, host=host, port=0, options=options, **more))
             yield server
             nursery.cancel_scope.cancel()
 
@@ -154,10 +154,10 @@ async def connect(server: Server, *, index: int = 0) -> AsyncGenerator[RawPeer]:
         await trio.aclose_forcefully(stream)
 
 
-def join(server: Server, nursery: trio.Nursery) -> RawPeer:
+def join(server: Server, nursery: trio.Nursery, *, admin: bool = False) -> RawPeer:
     """A peer over memory streams."""
     ours, theirs = memory_stream_pair()
-    nursery.start_soon(server.handle_stream, theirs)
+    nursery.start_soon(partial(server.handle_stream, theirs, admin=admin))
     return RawPeer(ours)
 
 

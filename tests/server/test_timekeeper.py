@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 
 import pytest
 import trio
@@ -198,7 +199,7 @@ async def test_worker_that_grabs_in_time_lets_the_others_sleep(autojump_clock: M
 
 
 async def test_timekeeper_sleeps_for_ever_where_nothing_is_due(autojump_clock: MockClock) -> None:
-    async with open_memory_server() as (server, nursery):
+    async with open_memory_server(ServerOptions(packet_seconds=inf, unread_seconds=inf)) as (server, nursery):
         peer = join(server, nursery)
         await peer.synchronize()
         await wait_all_tasks_blocked()
