@@ -49,8 +49,8 @@ _Target = Annotated[
     str,
     typer.Argument(
         metavar="MODULE:OBJECT",
-        help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, with commas "
-        "between.",
+        help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, with "
+        "commas between.",
     ),
 ]
 _Program = Annotated[

@@ -29,7 +29,8 @@ class Launch:
     Attributes:
         options: the broker's.
         listens: where to listen.
-        everywhere: where to listen if `listens` is empty and no service manager has opened a socket.
+        everywhere: where to listen besides if `listens` has no place for clients and workers, and no service manager
+            has opened one.
         backlog: of listen(2); ``None`` for as many as the kernel allows.
         drain_seconds: how long SIGTERM lets running jobs go on.
         pid_file: holds the process ID.

@@ -27,7 +27,9 @@ async def open_all(launch: Launch, inherited: Sequence[socket]) -> list[trio.abc
         OSError: a place cannot be listened at; its text is a message for people. Nothing is left open then.
     """
     opened: list[trio.abc.Listener[trio.abc.Stream]] = [_taken_over(launch.everywhere, one) for one in inherited]
-    listens = launch.listens or (() if inherited else (launch.everywhere,))
+    # A place for administrators is none for clients and workers.
+    public = bool(inherited) or any(not listen.admin for listen in launch.listens)
+    listens = launch.listens if public else (launch.everywhere, *launch.listens)
     try:
         for listen in listens:
             opened += await open_listeners([listen], backlog=launch.backlog)

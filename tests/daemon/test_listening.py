@@ -94,6 +94,15 @@ async def test_default_is_every_address() -> None:
     assert hosts <= {"0.0.0.0", "::"}
 
 
+async def test_place_for_administrators_is_one_besides(tmp_path: Path) -> None:
+    asked = attrs.evolve(launch(Listen(f"unix:{tmp_path}/admin", admin=True)), everywhere=Listen("127.0.0.1:0"))
+    async with open_server(listeners=await open_all(asked, [])) as server:
+        answers = [await echo(server, number, with_tls=False) for number in range(2)]
+
+        assert ["127.0.0.1", ""] == [address.host for address in server.addresses]
+        assert [b"hello"] * 2 == answers
+
+
 async def test_what_cannot_be_opened_leaves_nothing_open(tls: TlsOptions, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.create_server(("127.0.0.1", 0)) as other:
