@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import attrs
+import trio
 import typer
 
-from ..client import ForegroundJob, JobData, JobStatus, JobWarning, Priority, open_client
-from ..errors import ConfigError
-from .options import FunctionArgument, PriorityOption, ServerOption, UniqueOption
-from .running import errors_reported, run_async
+from ..client import Client, ForegroundJob, JobData, JobStatus, JobWarning, Priority, open_client
+from ..errors import ConfigError, JobError
+from .options import FunctionArgument, PriorityOption, ServerOption, UniqueOption, seconds
+from .running import Exit, errors_reported, fail, run_async
 from .screen import Screen
 
 __all__ = ["read_workload", "run_command", "submit_command"]
@@ -39,6 +42,19 @@ def run_command(
     server: ServerOption = "127.0.0.1:4730",
     priority: PriorityOption = Priority.NORMAL,
     unique: UniqueOption = None,
+    each_line: Annotated[
+        bool, typer.Option("--each-line", "-n", help="Run a job for each line of the workload, its end included.")
+    ] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", "-N", help="Run a job for each line of the workload, without its end.")
+    ] = False,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", "-P", help="Put the function's name before what each job gives.")
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", "-t", metavar="SECONDS", parser=seconds, help="Wait no longer than this for all."),
+    ] = math.inf,
 ) -> None:
     """Run a job and wait for it: data and result go to stdout as they come, warnings and progress to stderr.
 
@@ -47,7 +63,9 @@ def run_command(
     """
     with errors_reported():
         data = read_workload(workload, file, _standard_input())
-    run_async(_run, server, _Job(function, data, priority, unique))
+        workloads = _lines(data, strip=strip) if each_line or strip else [data]
+    jobs = [_Job(function, one, priority, unique) for one in workloads]
+    run_async(_run, server, jobs, prefix, timeout)
 
 
 def submit_command(
@@ -113,16 +131,48 @@ class _Job:
         return None if self.unique is None else os.fsencode(self.unique)
 
 
-async def _run(server: str, job: _Job) -> None:
-    async with (
-        open_client(server) as client,
-        client.stream(job.function_bytes, job.workload, priority=job.priority, unique=job.unique_bytes) as running,
-    ):
-        await _show(running, job)
+def _lines(data: bytes, *, strip: bool) -> list[bytes]:
+    # Only line feeds end lines: the bytes need not be text.
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    if not lines[-1]:
+        del lines[-1]
+    return [line.removesuffix(b"\n") for line in lines] if strip else lines
 
 
-async def _show(running: ForegroundJob, job: _Job) -> None:
+async def _run(server: str, jobs: Sequence[_Job], prefix: bool, limit: float) -> None:
+    failed = False
+    with trio.move_on_after(limit) as patience:
+        async with open_client(server) as client:
+            for job in jobs:
+                failed |= not await _succeeds(client, job, prefix, only=len(jobs) == 1)
+    if patience.cancelled_caught:
+        fail(Exit.JOB_FAILED, f"--timeout: not done within {limit:g} s; a job that was started may still run")
+    if failed:
+        raise typer.Exit(Exit.JOB_FAILED)
+
+
+async def _succeeds(client: Client, job: _Job, prefix: bool, *, only: bool) -> bool:
+    """Run one of several jobs, whose failure is told, or the only one, whose failure is raised."""
+    try:
+        await _run_one(client, job, prefix)
+    except JobError as exc:
+        if only:
+            raise
+        typer.echo(f"gearman-trio: {exc}", err=True)
+        return False
+    return True
+
+
+async def _run_one(client: Client, job: _Job, prefix: bool) -> None:
+    running = client.stream(job.function_bytes, job.workload, priority=job.priority, unique=job.unique_bytes)
+    async with running as events:
+        await _show(events, job, job.function_bytes + b": " if prefix else b"")
+
+
+async def _show(running: ForegroundJob, job: _Job, prefix: bytes) -> None:
     with Screen(job.function_bytes) as screen:
+        screen.data(prefix)
         async for event in running:
             match event:
                 case JobData(data):

@@ -15,6 +15,7 @@ from ..transport import Address, dialer, parse_address
 from ..worker import Worker, log_jobs, run_worker
 from ..worker.health import Health, serve_health
 from ..worker.options import OnLost
+from .exec_worker import Output
 from .leash import Leash, Report
 from .logs import NOTICE
 from .running import stop_on_signals
@@ -41,6 +42,9 @@ class WorkerCommand:
     verbose: str
     log_file: str
     json_logs: bool
+    program: str | None = None
+    output: Output = Output.RESULT
+    count: int | None = None
 
     def arguments(self, number: int) -> list[str]:
         """The command line of a worker process that does the same; its client ID has its number."""
@@ -57,6 +61,7 @@ class WorkerCommand:
             f"--verbose={self.verbose}",
             f"--log-file={self.log_file}",
             *(["--json-logs"] if self.json_logs else []),
+            *([] if self.program is None else [f"--exec={self.program}", f"--output={self.output}"]),
         ]
 
 

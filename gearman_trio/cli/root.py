@@ -31,6 +31,7 @@ _SUBCOMMANDS: Final = {
     "run": ("jobs", "run_command"),
     "submit": ("jobs", "submit_command"),
     "admin": ("admin", "app"),
+    "doctor": ("doctor", "doctor_command"),
     "demo": ("demo", "demo_command"),
     "version": ("root", "version_command"),
 }

@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..worker import Abilities, Middleware
 from ..worker.options import Lifespan
 
-__all__ = ["Target", "load_abilities", "load_target", "users_traceback"]
+__all__ = ["Target", "load_abilities", "load_target", "program_target", "users_traceback"]
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +39,16 @@ def load_target(target: str, *, lifespan: str | None = None, middleware: Sequenc
         lifespan=None if lifespan is None else _load_callable("--lifespan", lifespan, module),
         middleware=tuple(_load_callable("--middleware", name, module) for name in middleware),
     )
+
+
+def program_target(abilities: Abilities, *, middleware: Sequence[str] = ()) -> Target:
+    """What a worker of the command runs whose functions are a program.
+
+    Raises:
+        ConfigError: middleware is not of the form that it has to have, or is not found, or is nothing to use there.
+    """
+    found = tuple(_load_callable("--middleware", name, "") for name in middleware)
+    return Target(abilities=abilities, lifespan=None, middleware=found)
 
 
 def users_traceback(exc: BaseException) -> TracebackType | None:

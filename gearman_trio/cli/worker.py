@@ -1,4 +1,4 @@
-"""``gearman-trio worker``: do jobs with the functions of a Python module."""
+"""``gearman-trio worker``: do jobs with the functions of a Python module, or with a program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ConfigError
 from ..names import client_id as checked_client_id
+from .exec_worker import Output, exec_abilities
 from .health import health_address, open_health_listeners
 from .leash import Leash
 from .logs import set_up_logging
@@ -28,7 +29,7 @@ from .process import WorkerCommand, work
 from .reload import check_available, source_folders
 from .running import Exit, errors_reported, fail, run_async
 from .supervisor import Supervisor
-from .target import Target, load_target, users_traceback
+from .target import Target, load_target, program_target, users_traceback
 
 __all__ = ["worker_command"]
 
@@ -41,7 +42,28 @@ class OnLost(StrEnum):
 
 
 _Target = Annotated[
-    str, typer.Argument(metavar="MODULE:OBJECT", help="Where the Abilities object is: package.module:abilities.")
+    str,
+    typer.Argument(
+        metavar="MODULE:OBJECT",
+        help="Where the Abilities object is: package.module:abilities; with --exec, the names of functions, with "
+        "commas between.",
+    ),
+]
+_Program = Annotated[
+    str | None,
+    typer.Option("--exec", metavar="'CMD ARGS'", help="Run this program for each job, with the workload as its input."),
+]
+_Output = Annotated[
+    Output,
+    typer.Option(
+        "--output",
+        help="With --exec: what the program writes is the result, or data as it comes, or data line by line, with or "
+        "without line ends.",
+    ),
+]
+_Count = Annotated[
+    int | None,
+    typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
 ]
 _Concurrency = Annotated[
     int,
@@ -113,6 +135,9 @@ def worker_command(
     *,
     server: ServersOption = None,
     concurrency: _Concurrency = 1,
+    program: _Program = None,
+    output: _Output = Output.RESULT,
+    count: _Count = None,
     processes: _Processes = None,
     reload: _Reload = False,
     health: _Health = None,
@@ -144,8 +169,12 @@ def worker_command(
         verbose=verbose,
         log_file=log_file,
         json_logs=json_logs,
+        program=program,
+        output=output,
+        count=count,
     )
     with errors_reported():
+        _check_program(command, supervised=processes is not None, reload=reload)
         leash = Leash.from_environment()
         set_up_logging(verbose, log_file, json_lines=json_logs, prefix="" if leash is None else f"{leash} ")
         if leash is not None or (processes is None and not reload):
@@ -162,8 +191,24 @@ def worker_command(
     raise typer.Exit(code)
 
 
+def _check_program(command: WorkerCommand, *, supervised: bool, reload: bool) -> None:
+    """Refuse what has no sense with a program, or without one."""
+    if command.program is None:
+        if command.count is not None:
+            raise ConfigError("--count: a program must be given with --exec")
+    elif reload:
+        raise ConfigError("--reload: there is no Python source to look at with --exec")
+    elif command.lifespan is not None:
+        raise ConfigError("--lifespan: a program of --exec cannot be given its value")
+    elif supervised and command.count is not None:
+        raise ConfigError("--count: with --processes, a process that ends is replaced by another one")
+
+
 def _load(command: WorkerCommand) -> Target:
     """Import what the command line names; an error of the user's own module is shown where it is."""
+    if command.program is not None:
+        program = exec_abilities(command.target, command.program, output=command.output, count=command.count)
+        return program_target(program, middleware=command.middleware)
     try:
         return load_target(command.target, lifespan=command.lifespan, middleware=command.middleware)
     except ConfigError:

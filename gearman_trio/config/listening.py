@@ -36,6 +36,19 @@ def _address(text: str) -> str:
     return text
 
 
+def _mode(text: str) -> str:
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise ConfigError(f"expected permissions in octal, such as 660, got {text!r}")
+    # As it is, for a number would be shown in decimal.
+    return text
+
+
+_ADDRESS: Final = Kind("ADDRESS", _address)
+
 LISTENING_OPTIONS: Final = [
     Option(
         name="port",
@@ -51,13 +64,37 @@ LISTENING_OPTIONS: Final = [
         name="listen",
         short="L",
         group=_LISTENING,
-        kind=Kind("HOST[:PORT]", _address),
+        kind=_ADDRESS,
         repeated=True,
         default=[],
         shown="all addresses of this machine",
-        help="Address to listen on; may be repeated.",
+        help="Address to listen on, HOST[:PORT] or unix:PATH; may be repeated.",
         gearmand=_BOTH,
-        remark="Several times, and with a port of its own: `-L 127.0.0.1 -L [::1]:4731`.",
+        remark="Several times, with a port of its own, and unix sockets: `-L 127.0.0.1 -L [::1]:4731 -L unix:/run/g`.",
+    ),
+    Option(
+        name="listen-tls",
+        group=_LISTENING,
+        kind=_ADDRESS,
+        repeated=True,
+        default=[],
+        help="Address to listen on with TLS, besides those of --listen; may be repeated.",
+    ),
+    Option(
+        name="listen-admin",
+        group=_LISTENING,
+        kind=_ADDRESS,
+        repeated=True,
+        default=[],
+        help="Address for administrators, who may shut the server down there; may be repeated.",
+        remark="`shutdown [graceful]`, `jobs` and `clients` of Perl's job server, and of early gearmand.",
+    ),
+    Option(
+        name="listen-mode",
+        group=_LISTENING,
+        kind=Kind("MODE", _mode),
+        default="660",
+        help="Permissions of unix sockets, in octal: who may connect.",
     ),
     Option(
         name="backlog",
@@ -133,7 +170,7 @@ LISTENING_OPTIONS: Final = [
         group=_TLS,
         kind=FLAG,
         default=False,
-        help="Speak TLS on every TCP address.",
+        help="Speak TLS on every TCP address; --listen-tls does on some.",
         gearmand=_BOTH,
         remark="A stalled handshake holds up nobody.",
     ),
@@ -150,7 +187,7 @@ LISTENING_OPTIONS: Final = [
         name="ssl-key",
         group=_TLS,
         kind=_FILE,
-        help="The key of that certificate.",
+        help="The key of that certificate, if it is in another file.",
         variable="GEARMAND_SERVER_KEY",
         gearmand=_BOTH,
         remark="The variable does not override the command line.",
@@ -163,5 +200,12 @@ LISTENING_OPTIONS: Final = [
         variable="GEARMAND_CA_CERTIFICATE",
         gearmand=_BOTH,
         remark="gearmand reads it, and verifies nobody. The variable does not override the command line.",
+    ),
+    Option(
+        name="ssl-minimum-version",
+        group=_TLS,
+        kind=choice("VERSION", "1.2", "1.3"),
+        default="1.2",
+        help="The oldest version of TLS that is spoken, 1.2 or 1.3.",
     ),
 ]

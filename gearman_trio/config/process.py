@@ -18,8 +18,14 @@ _CONFIG: Final = "Configuration"
 #: What follows from ``--compat``: values for options that nobody gave.  ``--job-retries`` goes by it too.
 COMPAT: Final[Mapping[str, Mapping[str, object]]] = {
     "none": {},
-    "2": {"worker-wakeup": 0, "timeout-action": "requeue"},
-    "1.1": {"worker-wakeup": 0, "timeout-action": "requeue", "priority-scope": "function", "round-robin": False},
+    "2": {"worker-wakeup": 0, "timeout-action": "requeue", "requeue-on-cant-do": True},
+    "1.1": {
+        "worker-wakeup": 0,
+        "timeout-action": "requeue",
+        "requeue-on-cant-do": True,
+        "priority-scope": "function",
+        "round-robin": False,
+    },
 }
 
 PROCESS_OPTIONS: Final = [

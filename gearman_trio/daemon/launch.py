@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -9,11 +11,12 @@ import attrs
 
 from ..config import Settings
 from ..errors import ConfigError
-from ..server import ServerOptions
-from ..transport import Address, parse_address
-from .tls import TlsFiles
+from ..server import Listen, ServerOptions
+from ..transport import Address, TlsOptions, parse_address
 
 __all__ = ["Launch"]
+
+_TLS_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 #: Where gearmand writes its log unless told otherwise; a background process has no other place.
 _DAEMON_LOG: Final = "/var/log/gearmand.log"
@@ -25,10 +28,10 @@ class Launch:
 
     Attributes:
         options: the broker's.
-        addresses: where to listen; none for `port` on all addresses of this machine.
-        port: TCP port where no address is given.
+        listens: where to listen.
+        everywhere: where to listen besides if `listens` has no place for clients and workers, and no service manager
+            has opened one.
         backlog: of listen(2); ``None`` for as many as the kernel allows.
-        tls: the files of TLS, which is then spoken on every address; ``None`` for plain TCP.
         drain_seconds: how long SIGTERM lets running jobs go on.
         pid_file: holds the process ID.
         log_file: a path, ``"stderr"`` or ``"none"``.
@@ -42,10 +45,9 @@ class Launch:
     """
 
     options: ServerOptions
-    addresses: tuple[Address, ...]
-    port: int
+    listens: tuple[Listen, ...]
+    everywhere: Listen
     backlog: int | None
-    tls: TlsFiles | None
     drain_seconds: float
     pid_file: Path | None
     log_file: str
@@ -68,14 +70,13 @@ class Launch:
             raise ConfigError(
                 f"--queue-type: expected 'builtin', for jobs are kept in memory, got {settings['queue-type']!r}"
             )
-        port: int = settings["port"]
+        everywhere = Address("*", settings["port"])
         pid_file = settings["pid-file"]
         return cls(
             options=settings.server_options(),
-            addresses=tuple(parse_address(text, default_port=port) for text in settings["listen"]),
-            port=port,
+            listens=tuple(_listens(settings)),
+            everywhere=Listen(everywhere, tls=_tls(settings) if settings["ssl"] else None),
             backlog=settings["backlog"],
-            tls=_tls(settings),
             drain_seconds=settings["drain-timeout"],
             pid_file=Path(pid_file) if pid_file else None,
             log_file=settings["log-file"] or _default_log_file(settings),
@@ -89,13 +90,28 @@ class Launch:
         )
 
 
-def _tls(settings: Settings) -> TlsFiles | None:
-    if not settings["ssl"]:
-        return None
-    certificate, key = settings["ssl-certificate"], settings["ssl-key"]
-    if not certificate or not key:
-        raise ConfigError("--ssl: --ssl-certificate and --ssl-key must be given too")
-    return TlsFiles(certificate=certificate, key=key, authority=settings["ssl-ca-file"])
+def _listens(settings: Settings) -> Iterator[Listen]:
+    """Every place that is asked for, plain or with TLS, for everybody or for administrators."""
+    port, mode = settings["port"], int(settings["listen-mode"], 8)
+    for option in ("listen", "listen-tls", "listen-admin"):
+        for text in settings[option]:
+            address = parse_address(text, default_port=port)
+            # A unix socket is reached from this machine only; there it is asked for by --listen-tls.
+            secure = option == "listen-tls" or (settings["ssl"] and not address.path)
+            yield Listen(address, tls=_tls(settings) if secure else None, admin=option == "listen-admin", mode=mode)
+
+
+def _tls(settings: Settings) -> TlsOptions:
+    certificate = settings["ssl-certificate"]
+    if not certificate:
+        option = "--ssl" if settings["ssl"] else "--listen-tls"
+        raise ConfigError(f"{option}: --ssl-certificate must be given too, and --ssl-key unless the key is in its file")
+    return TlsOptions(
+        certificate=certificate,
+        key=settings["ssl-key"],
+        ca=settings["ssl-ca-file"],
+        minimum_version=_TLS_VERSIONS[settings["ssl-minimum-version"]],
+    )
 
 
 def _default_log_file(settings: Settings) -> str:

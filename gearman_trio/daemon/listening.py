@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
-from socket import socket
+from socket import AF_UNIX, socket
 
 import trio
 
+from ..server import Listen, ServerListener, open_listeners
+from ..transport import server_context
 from .launch import Launch
 
-__all__ = ["open_listeners"]
-
-_Listener = trio.SocketListener | trio.SSLListener[trio.SocketStream]
+__all__ = ["open_all"]
 
 
-async def open_listeners(
-    launch: Launch, inherited: Sequence[socket], context: ssl.SSLContext | None
-) -> list[_Listener]:
+async def open_all(launch: Launch, inherited: Sequence[socket]) -> list[trio.abc.Listener[trio.abc.Stream]]:
     """Open what a process shall listen on.
 
     Args:
-        launch: tells the addresses.
+        launch: tells the places.
         inherited: sockets that listen already. They take the place of the default, which is all addresses of this
-            machine; addresses that are given are opened besides.
-        context: for TLS on all of them.
+            machine; places that are asked for are opened besides.
 
     Raises:
-        OSError: an address cannot be listened on; its text is a message for people. Nothing is left open then.
+        ConfigError: a file of TLS cannot be used.
+        OSError: a place cannot be listened at; its text is a message for people. Nothing is left open then.
     """
-    wanted: list[tuple[str | None, int]] = [(address.host, address.port) for address in launch.addresses]
-    if not wanted and not inherited:
-        wanted = [(None, launch.port)]
-    opened = [trio.SocketListener(trio.socket.from_stdlib_socket(one)) for one in inherited]
-    for host, port in wanted:
-        try:
-            opened += await trio.open_tcp_listeners(port, host=host, backlog=launch.backlog)
-        except OSError as exc:
-            for listener in opened:
-                await trio.aclose_forcefully(listener)
-            place = f"{host or 'any address'}, port {port}"
-            raise OSError(exc.errno, f"cannot listen on {place}: {exc.strerror or exc}") from exc
-    return list(opened) if context is None else [trio.SSLListener(listener, context) for listener in opened]
+    opened: list[trio.abc.Listener[trio.abc.Stream]] = [_taken_over(launch.everywhere, one) for one in inherited]
+    # A place for administrators is none for clients and workers.
+    public = bool(inherited) or any(not listen.admin for listen in launch.listens)
+    listens = launch.listens if public else (launch.everywhere, *launch.listens)
+    try:
+        for listen in listens:
+            opened += await open_listeners([listen], backlog=launch.backlog)
+    except BaseException as exc:
+        for listener in opened:
+            await trio.aclose_forcefully(listener)
+        if isinstance(exc, OSError):
+            raise OSError(exc.errno, f"cannot listen on {_place(listen)}: {exc.strerror or exc}") from exc
+        raise
+    return opened
+
+
+def _taken_over(everywhere: Listen, inherited: socket) -> trio.abc.Listener[trio.abc.Stream]:
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(inherited))
+    if inherited.family == AF_UNIX:
+        # Its file is not ours to remove.
+        return listener
+    return ServerListener(everywhere, listener, server_context(everywhere.tls) if everywhere.tls else None)
+
+
+def _place(listen: Listen) -> str:
+    address = listen.address
+    if address.path:
+        return str(address)
+    return f"{'any address' if address.host == '*' else address.host}, port {address.port}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import ssl
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -16,7 +15,7 @@ import trio
 from ..errors import ConfigError
 from ..server import Server, serve
 from .launch import Launch
-from .listening import open_listeners
+from .listening import open_all
 from .logs import NOTICE, reopen_log_files
 from .pidfile import PidFile
 from .systemd import ServiceManager, inherited_sockets
@@ -51,11 +50,10 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     if pid_file is not None:
         # A clearer error than that of a port in use.
         pid_file.check()
-    context = launch.tls.context() if launch.tls else None
-    listeners = await open_listeners(launch, inherited_sockets(os.environ), context)
+    listeners = await open_all(launch, inherited_sockets(os.environ))
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(partial(serve, listeners=listeners, options=launch.options))
-        process = _Process(launch, server, context)
+        process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.
             await nursery.start(process.heed_signals, nursery.cancel_scope)
@@ -70,11 +68,10 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
 class _Process:
     """What signals do to a server that runs, and what the service manager hears of it."""
 
-    def __init__(self, launch: Launch, server: Server, context: ssl.SSLContext | None) -> None:
+    def __init__(self, launch: Launch, server: Server) -> None:
         self.manager = ServiceManager(os.environ)
         self._launch = launch
         self._server = server
-        self._context = context
 
     def tell_ready(self) -> None:
         logger.log(NOTICE, "ready: %s", self._status())
@@ -107,11 +104,10 @@ class _Process:
         """Read again what may have changed; what cannot be read stays as it was, and the log says so."""
         self.manager.reloading()
         reopen_log_files()
-        if self._launch.tls is not None and self._context is not None:
-            try:
-                self._launch.tls.load(self._context)
-            except ConfigError as exc:
-                logger.error("SIGHUP: %s", exc)
+        try:
+            self._server.reload_tls()
+        except ConfigError as exc:
+            logger.error("SIGHUP: %s", exc)
         logger.log(NOTICE, "SIGHUP: what can change while the server runs was read anew")
         self.manager.ready(self._status())
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from gearman_trio import Server, Worker, open_server, open_worker
+from gearman_trio.config import settings
 
 from .jobs import abilities
 
@@ -32,6 +34,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name in ("GEARMAN_SERVER", "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_PID", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(settings, "DEFAULT_CONFIG_FILE", Path("/nonexistent"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
 

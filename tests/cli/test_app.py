@@ -37,7 +37,7 @@ def test_subcommands_are_those_of_the_documentation() -> None:
 
     assert {
         (),
-        *((name,) for name in ("admin", "demo", "run", "serve", "submit", "version", "worker")),
+        *((name,) for name in ("admin", "demo", "doctor", "run", "serve", "submit", "version", "worker")),
         *(("admin", name) for name in f"{admin} version workers {ours}".split()),
     } == set(SUBCOMMANDS)
 

@@ -27,6 +27,60 @@ TAKEN_AWAY = b"\x1b[?25h\r\x1b[1A\x1b[2K"
 BINARY = bytes(range(256)) * 3 + b"\n\n\0"
 
 
+class TestLines:
+    @pytest.mark.parametrize(
+        ("workload", "option", "expected"),
+        [
+            (b"ab\ncd\n", "--each-line", b"\nba\ndc"),
+            (b"ab\ncd\n", "-n", b"\nba\ndc"),
+            (b"ab\ncd", "-n", b"\nbadc"),
+            (b"ab\ncd\n", "--strip", b"badc"),
+            (b"ab\r\n\ncd\n", "-N", b"\rbadc"),
+            (b"", "-n", b""),
+        ],
+    )
+    async def test_each_is_a_job(self, worker: Worker, workload: bytes, option: str, expected: bytes) -> None:
+        result = await invoke("run", "reverse", option, stdin=workload)
+
+        assert (0, expected, "") == (result.exit_code, result.stdout_bytes, result.stderr)
+
+    async def test_each_result_may_have_the_function_before_it(self, worker: Worker) -> None:
+        result = await invoke("run", "reverse", "-n", "--prefix", stdin=b"\nab\ncd")
+
+        assert b"reverse: \nreverse: \nbareverse: dc" == result.stdout_bytes
+        assert b"reverse: x" == (await invoke("run", "reverse", "x", "-P")).stdout_bytes
+
+    async def test_one_that_fails_does_not_keep_the_others(self, server: Server) -> None:
+        picky = Abilities()
+
+        @picky.function(name="picky")
+        async def echo(workload: bytes) -> bytes:
+            if workload == b"b":
+                raise ValueError("not this one")
+            return workload
+
+        async with open_worker(picky, server.url):
+            result = await invoke("run", "picky", "--strip", stdin=b"a\nb\nc\n")
+
+        assert (1, b"ac") == (result.exit_code, result.stdout_bytes)
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("gearman-trio: job H:")
+        assert line.endswith("raised ValueError: not this one")
+
+
+class TestTimeout:
+    async def test_job_that_takes_too_long_is_given_up(self, server: Server) -> None:
+        result = await invoke("run", "nobody-does-this", "", "--timeout", "0.05")
+
+        assert (1, "") == (result.exit_code, result.stdout)
+        assert (
+            "gearman-trio: --timeout: not done within 0.05 s; a job that was started may still run\n" == result.stderr
+        )
+
+    async def test_job_that_is_done_in_time_is_not(self, worker: Worker) -> None:
+        assert (0, "cba") == ((result := await invoke("run", "reverse", "abc", "-t", "600")).exit_code, result.stdout)
+
+
 class TestWorkload:
     async def test_argument(self, worker: Worker) -> None:
         result = await invoke("run", "reverse", "häuser", stdin=b"not this")

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from ssl import TLSVersion
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,6 @@ import trio
 
 from gearman_trio import (
     Abilities,
-    Address,
     JobLost,
     ServerOptions,
     ServersUnavailable,
@@ -26,7 +26,8 @@ from gearman_trio import (
     open_worker,
 )
 from gearman_trio.daemon import Launch
-from gearman_trio.daemon.tls import TlsFiles
+from gearman_trio.server import Listen
+from gearman_trio.transport import TlsOptions
 
 from .commands import PATIENCE, invoke, invoke_here, open_command
 
@@ -128,10 +129,9 @@ def test_options_of_the_process_have_their_short_names(asked: Callable[..., Laun
 
     expected = Launch(
         options=ServerOptions(**DEFAULTS, max_attempts=3, worker_wakeup=4),
-        addresses=(Address("a", 1), Address("::1", 2)),
-        port=1,
+        listens=(Listen("a:1"), Listen("[::1]:2")),
+        everywhere=Listen("*:1"),
         backlog=7,
-        tls=None,
         drain_seconds=60.0,
         pid_file=Path("pid"),
         log_file="log",
@@ -162,8 +162,33 @@ def test_options_of_the_process_have_long_names(asked: Callable[..., Launch]) ->
         ]
     )
 
-    assert TlsFiles(certificate="c", key="k", authority="a") == launch.tls
     assert (True, math.inf) == (launch.coredump, launch.drain_seconds)
+
+
+TLS = TlsOptions(certificate="c", key="k", ca="a", minimum_version=TLSVersion.TLSv1_3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "listens"),
+    [
+        ("-L a -L unix:/b", [Listen("a"), Listen("unix:/b")]),
+        ("-L a --listen-tls b:1", [Listen("a"), Listen("b:1", tls=TLS)]),
+        ("-L a --ssl -L unix:/b", [Listen("a", tls=TLS), Listen("unix:/b")]),
+        ("--listen-tls unix:/b", [Listen("unix:/b", tls=TLS)]),
+        ("-p 1 --listen-admin unix:/b --listen-mode 600", [Listen("unix:/b", admin=True, mode=0o600)]),
+        ("--listen-admin a -p 1", [Listen("a:1", admin=True)]),
+        ("--ssl", []),
+    ],
+)
+def test_places_are_plain_or_not_and_for_everybody_or_not(
+    asked: Callable[..., Launch], arguments: str, listens: list[Listen]
+) -> None:
+    tls = "--ssl-certificate c --ssl-key k --ssl-ca-file a --ssl-minimum-version 1.3"
+
+    launch = asked(*arguments.split(), *tls.split())
+
+    assert tuple(listens) == launch.listens
+    assert (TLS if "--ssl" in arguments.split() else None) == launch.everywhere.tls
 
 
 @pytest.mark.parametrize(
@@ -183,7 +208,11 @@ def test_log_goes_where_somebody_finds_it(asked: Callable[..., Launch], argument
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--ssl", "--ssl: --ssl-certificate and --ssl-key must be given too"),
+        ("--ssl", "--ssl: --ssl-certificate must be given too, and --ssl-key unless the key is in its file"),
+        (
+            "--listen-tls a",
+            "--listen-tls: --ssl-certificate must be given too, and --ssl-key unless the key is in its file",
+        ),
         ("--queue-type redis", "--queue-type: expected 'builtin', for jobs are kept in memory, got 'redis'"),
         ("--queue-type libsqlite3", "--queue-type libsqlite3: --libsqlite3-db must be given too"),
         ("--config /nonexistent", "--config: '/nonexistent' cannot be read: No such file or directory"),

@@ -68,7 +68,13 @@ def test_values_that_may_be_repeated_are_not_put_together() -> None:
         ("none", ServerOptions(verbosity="NOTICE", busy_poll_seconds=0.0001)),
         (
             "2",
-            ServerOptions(verbosity="NOTICE", busy_poll_seconds=0.0001, worker_wakeup=0, requeue_on_timeout=True),
+            ServerOptions(
+                verbosity="NOTICE",
+                busy_poll_seconds=0.0001,
+                worker_wakeup=0,
+                requeue_on_timeout=True,
+                requeue_on_cant_do=True,
+            ),
         ),
         (
             "1.1",
@@ -77,6 +83,7 @@ def test_values_that_may_be_repeated_are_not_put_together() -> None:
                 busy_poll_seconds=0.0001,
                 worker_wakeup=0,
                 requeue_on_timeout=True,
+                requeue_on_cant_do=True,
                 global_priority=False,
                 round_robin=False,
             ),
@@ -176,6 +183,8 @@ def test_single_text_does_for_a_list(toml: Path) -> None:
         ("[port]\na = 1", "--port (FILE): expected a text or a number, got {'a': 1}"),
         ("port = 2026-01-01", "--port (FILE): expected a text or a number, got datetime.date(2026, 1, 1)"),
         ("listen = [1]", "--listen (FILE): expected a text or a list of texts, got [1]"),
+        ("listen-mode = 888", "--listen-mode (FILE): expected permissions in octal, such as 660, got '888'"),
+        ("listen-mode = 1777", "--listen-mode (FILE): expected permissions in octal, such as 660, got '1777'"),
         ("daemon = 1", "--daemon (FILE): expected true or false, got 1"),
         ('daemon = "yes"', "--daemon (FILE): expected true or false, got 'yes'"),
         ("keepalive-count = 0", "--keepalive-count (FILE): expected -1 or a whole number from 1 to 127, got 0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
-from gearman_trio import open_admin
+from gearman_trio import open_admin, open_client
 
 from ..cli.commands import PATIENCE, ROOT, Command, open_command, open_program
 from ..interop.programs import wait_until
@@ -107,6 +109,35 @@ async def test_sighup_opens_the_log_file_anew(tmp_path: Path) -> None:
         await wait_until(lambda: "SIGHUP" in text_of(log))
 
     assert "SIGHUP" not in text_of(tmp_path / "old")
+
+
+async def test_sighup_reads_the_certificate_anew(tmp_path: Path) -> None:
+    authorities = [trustme.CA(), trustme.CA()]
+    certificate = tmp_path / "pem"
+    write_certificate(authorities[0], certificate)
+    line = ["serve", "--ssl", "--ssl-certificate", str(certificate), "-L", "127.0.0.1:0"]
+    async with open_command(*line) as server:
+        url = f"127.0.0.1:{await server.wait_port()}"
+        assert b"hello" == await echo(url, authorities[0])
+        write_certificate(authorities[1], certificate)
+        server.send_signal(signal.SIGHUP)
+        await server.stderr.wait_for(b"SIGHUP: what can change while the server runs was read anew")
+        assert b"hello" == await echo(url, authorities[1])
+        certificate.unlink()
+        server.send_signal(signal.SIGHUP)
+        await server.stderr.wait_for(b"SIGHUP: TLS: the certificate ")
+        assert b"hello" == await echo(url, authorities[1])
+
+
+def write_certificate(authority: trustme.CA, path: Path) -> None:
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+
+
+async def echo(url: str, authority: trustme.CA) -> bytes:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with open_client(url, ssl_context=context) as client:
+        return await client.echo(b"hello")
 
 
 # ---- service manager -------------------------------------------------------------------------------------------------

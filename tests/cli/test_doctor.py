@@ -1,0 +1,141 @@
+"""``gearman-trio doctor``: what it finds, with servers that are well and servers that are not."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+from trio.testing import MockClock
+
+from gearman_trio import Abilities, Address, Server, open_client, open_server, open_worker
+from gearman_trio.cli.examination import Finding, Verdict, examine
+from gearman_trio.protocol.codec import encode_request
+from gearman_trio.protocol.table import PacketType
+from gearman_trio.transport import connect_tcp
+
+from .commands import invoke
+
+
+async def findings(server: Server, *, probe: bool = False) -> list[Finding]:
+    found: list[Finding] = []
+    await examine(server.addresses[0], found.append, probe=probe)
+    return found
+
+
+async def test_server_that_is_well(server: Server) -> None:
+    result = await invoke("doctor", str(server.addresses[0]))
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    lines = [line.split(": ")[0].split() for line in result.stdout.splitlines()]
+    assert [["ok", what] for what in ("reachable", "version", "echo", "functions")] == lines
+    assert result.stdout.endswith("functions: 0 functions, 0 jobs, 0 abilities of workers\n")
+
+
+async def test_jobs_without_a_worker_are_told(server: Server) -> None:
+    async with open_client(server.url) as client:
+        await client.submit("nobody")
+
+    result = await invoke("doctor", str(server.addresses[0]), "--json")
+
+    assert 1 == result.exit_code
+    assert {"what": "functions", "verdict": "warning", "text": "'nobody' has 1 job and no worker"} == json.loads(
+        result.stdout
+    )[-1]
+
+
+async def test_workers_that_take_no_job_are_told(server: Server) -> None:
+    """One that said what it can do, and then nothing more."""
+    async with open_client(server.url) as client, await connect_tcp(server.addresses[0]) as stream:
+        await stream.send_all(encode_request(PacketType.CAN_DO, b"f"))
+        await client.submit("f")
+        found = await findings(server)
+
+    assert Verdict.WARNING is found[-1].verdict
+    assert found[-1].text.startswith(
+        "'f' has 1 job waiting, and none is taken for 2 s though 1 of its workers are free"
+    )
+
+
+async def test_workers_that_are_busy_are_no_reason_to_worry(server: Server) -> None:
+    abilities, started = Abilities(), trio.Event()
+
+    @abilities.function(name="f")
+    async def wait() -> None:
+        started.set()
+        await trio.sleep_forever()
+
+    async with open_worker(abilities, server.url, drain_seconds=0), open_client(server.url) as client:
+        await client.submit("f", b"1")
+        await client.submit("f", b"2")
+        await started.wait()
+
+        assert {Verdict.OK} == {finding.verdict for finding in await findings(server)}
+
+
+@pytest.mark.slow
+async def test_probe_runs_jobs_and_leaves_nothing_behind(server: Server) -> None:
+    found = await findings(server, probe=True)
+
+    assert ["reachable", "version", "echo", "functions", "job", "clock"] == [finding.what for finding in found]
+    assert {Verdict.OK} == {finding.verdict for finding in found}
+    assert [] == server.statistics().functions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("offset", "side"), [(-4.0, "behind"), (3600.0, "ahead of")])
+async def test_clock_that_is_wrong_is_told(offset: float, side: str) -> None:
+    async with open_server(port=0, epoch_clock=lambda: time.time() + offset, drain_seconds=0) as server:
+        found = await findings(server, probe=True)
+
+    assert ("clock", Verdict.WARNING) == (found[-1].what, found[-1].verdict)
+    assert found[-1].text.endswith(f"the server's clock is {side} this machine's")
+
+
+async def say_nothing(stream: trio.SocketStream) -> None:
+    async with stream:
+        await trio.sleep_forever()
+
+
+async def test_server_that_says_nothing_is_told(autojump_clock: MockClock) -> None:
+    found: list[Finding] = []
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, say_nothing, [listener])
+        await examine(Address("127.0.0.1", listener.socket.getsockname()[1]), found.append)
+        nursery.cancel_scope.cancel()
+
+    assert Finding("version", Verdict.FAILURE, "no answer within 10 s") == found[-1]
+
+
+async def test_server_that_is_not_there_is_one_line() -> None:
+    result = await invoke("doctor", "127.0.0.1:1")
+
+    assert (3, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("gearman-trio: no job server could be reached: 127.0.0.1:1: ")
+
+
+async def test_tls_is_spoken_and_the_certificate_verified(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca")
+    other.cert_pem.write_to_path(tmp_path / "other")
+    async with open_server(port=0, ssl_context=context, drain_seconds=0) as server:
+        address = str(server.addresses[0])
+        known = await invoke("doctor", address, "--tls-ca", str(tmp_path / "ca"))
+        unknown = await invoke("doctor", address, "-S", "--tls-ca", str(tmp_path / "other"))
+    missing = await invoke("doctor", address, "--tls-ca", "/nonexistent")
+
+    assert 0 == known.exit_code
+    assert ", with TLS\n" in known.stdout
+    assert 3 == unknown.exit_code
+    assert "CERTIFICATE_VERIFY_FAILED" in unknown.stderr
+    assert (2, "gearman-trio: --tls-ca: '/nonexistent' cannot be used: No such file or directory\n") == (
+        missing.exit_code,
+        missing.stderr,
+    )
