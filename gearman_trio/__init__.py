@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         SerializationError,
         ServerError,
         ServersUnavailable,
+        StorageError,
     )
     from .serializers import BYTES, JSON, TEXT, Serializer
     from .server import Server, ServerOptions, ServerStatistics, open_server, serve
@@ -96,6 +97,7 @@ __all__ = [
     "ServerStatistics",
     "ServersUnavailable",
     "Shutdown",
+    "StorageError",
     "ThreadJob",
     "TypedJob",
     "Worker",

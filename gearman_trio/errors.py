@@ -11,6 +11,7 @@
     │   ├── JobRaised(data)           the worker sent WORK_EXCEPTION
     │   └── JobLost                   the connection ended before the job did
     ├── SerializationError            a value does not fit its serializer, or cannot be read by it
+    ├── StorageError                  a store of jobs cannot be opened, read or written
     └── ConfigError                   an option or argument has a value that cannot be used
 
 The split of protocol errors by blame follows h11. There are no time-out errors: callers use Trio's cancel scopes.
@@ -33,6 +34,7 @@ __all__ = [
     "SerializationError",
     "ServerError",
     "ServersUnavailable",
+    "StorageError",
 ]
 
 
@@ -130,6 +132,10 @@ class SerializationError(GearmanError):
 
     Where it is raised for an argument, nothing was sent.
     """
+
+
+class StorageError(GearmanError):
+    """A store of jobs cannot be opened, read or written; the message names it and says why."""
 
 
 class ConfigError(GearmanError, ValueError):

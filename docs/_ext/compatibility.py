@@ -67,7 +67,10 @@ _ERROR_CODES: Final[dict[str, tuple[str, str]]] = {
         "For unique IDs when jobs are submitted.",
     ),
     "INVALID_FUNCTION_NAME": ("A function name is empty.", "No: it takes it."),
-    "QUEUE_ERROR": ("The function has as many jobs as its `maxqueue` allows.", "Yes."),
+    "QUEUE_ERROR": (
+        "The function has as many jobs as its `maxqueue` allows, or the store does not take the job.",
+        "Yes.",
+    ),
     "SHUTDOWN": ("The job server drains and takes no new jobs.", "No: it takes them."),
     "JOB_NOT_FOUND": ("A worker reports on a job that it does not have, or no longer.", "Yes."),
     "UNKNOWN_OPTION": ("OPTION_REQ asks for something other than `exceptions`.", "Yes."),
@@ -90,7 +93,7 @@ _OPTIONS: Final[list[tuple[str, str, str]]] = [
     ("`-p`, `--port`", "--port", "The variable `GEARMAND_PORT` too; 0 takes a free port, and the log tells which."),
     ("`-r`, `--protocol`, `--http-port`", "", ""),
     ("`-R`, `--round-robin`", "--round-robin", "On is the default, as in 2.x; `--no-round-robin` is 1.1 without `-R`."),
-    ("`-q`, `--queue-type` and its kin", "", "Jobs are kept in memory."),
+    ("`-q`, `--queue-type` and its kin", "--store", "A URL: `-q libsqlite3 --libsqlite3-db=F` is `--store sqlite:F`."),
     ("`--config-file`", "", ""),
     ("`-t`, `--threads`", "", "There is one thread."),
     ("`-u`, `--user`", "", "The service manager does that."),
@@ -105,6 +108,10 @@ _OURS: Final[dict[str, str]] = {
     "--priority-scope": "`function` is 1.1's order; see below.",
     "--timeout-action": "`requeue` is gearmand's way; see below.",
     "--max-packet": "gearmand takes every size that the protocol can announce.",
+    "--durability": "gearmand leaves it to the settings of the library or the database.",
+    "--store-timeout": "gearmand serves nobody while it waits for its store.",
+    "--store-foreground": "",
+    "--replay": "gearmand always reads its store first.",
     "--drain-timeout": "SIGTERM drains here; gearmand stops at once.",
 }
 

@@ -19,6 +19,7 @@ import typer
 from ..errors import ConfigError
 from ..protocol import MAX_PACKET_BYTES
 from ..server import Server, ServerOptions, default_handle_prefix, serve
+from ..storage import Durability, Store, make_store
 from ..transport import DEFAULT_PORT, parse_address
 from .logs import NOTICE, set_up_logging
 from .options import LogFileOption, VerboseOption, checked, seconds, server_address, whole_number
@@ -42,6 +43,13 @@ class PriorityScope(StrEnum):
     FUNCTION = "function"
 
 
+class Replay(StrEnum):
+    """When stored jobs come back."""
+
+    FIRST = "first"
+    ONLINE = "online"
+
+
 class TimeoutAction(StrEnum):
     """What becomes of a job that outlives CAN_DO_TIMEOUT."""
 
@@ -59,6 +67,7 @@ class _Command:
     backlog: int | None
     pid_file: Path | None
     drain_timeout: float
+    store: Store | None
 
 
 _Port = Annotated[
@@ -143,6 +152,36 @@ _PidFile = Annotated[
 ]
 
 
+# Where background jobs are stored
+
+_Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Where background jobs are kept: memory:, or sqlite:PATH, so that they outlive the server.",
+        callback=checked(make_store),
+    ),
+]
+_Durability = Annotated[
+    Durability | None,
+    typer.Option(
+        help="What an acknowledged job survives: a power cut (full), a killed server (normal), likewise (off).",
+        show_default="full",
+    ),
+]
+_StoreTimeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        parser=seconds,
+        help="After so long without a commit, submissions that would have to be stored are refused.",
+    ),
+]
+_StoreForeground = Annotated[bool, typer.Option("--store-foreground", help="Store foreground jobs, too.")]
+_Replay = Annotated[Replay, typer.Option(help="Whether stored jobs come back before the server serves, or meanwhile.")]
+
+
 def serve_command(
     *,
     port: _Port = DEFAULT_PORT,
@@ -157,6 +196,11 @@ def serve_command(
     job_handle_prefix: _JobHandlePrefix = None,
     backlog: _Backlog = None,
     drain_timeout: _DrainTimeout = _DRAIN_SECONDS,
+    store: _Store = "memory:",
+    durability: _Durability = None,
+    store_timeout: _StoreTimeout = 10.0,
+    store_foreground: _StoreForeground = False,
+    replay: _Replay = Replay.FIRST,
     verbose: VerboseOption = "NOTICE",
     log_file: LogFileOption = "stderr",
     pid_file: _PidFile = None,
@@ -173,6 +217,9 @@ def serve_command(
                 exceptions=exceptions,
                 max_packet_bytes=max_packet,
                 verbosity=verbose.upper(),
+                store_timeout=store_timeout,
+                store_foreground=store_foreground,
+                replay=replay.value,
                 handle_prefix=job_handle_prefix or default_handle_prefix(),
             ),
             listen=listen or [],
@@ -180,6 +227,7 @@ def serve_command(
             backlog=backlog,
             pid_file=pid_file,
             drain_timeout=drain_timeout,
+            store=make_store(store, durability=durability),
         )
         set_up_logging(verbose, log_file)
     run_async(_serve, command)
@@ -190,7 +238,7 @@ async def _serve(command: _Command) -> None:
     # Nothing else runs in this process that could be kept waiting.
     options = attrs.evolve(command.options, busy_poll_seconds=_BUSY_POLL_SECONDS)
     async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(partial(serve, listeners=listeners, options=options))
+        server: Server = await nursery.start(partial(serve, listeners=listeners, options=options, store=command.store))
         with _pid_file(command.pid_file):
             drain = partial(server.drain, command.drain_timeout)
             if hasattr(signal, "SIGHUP"):

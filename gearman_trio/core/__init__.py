@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .batch import BadRow, Batch, JobUpdate, StoredJob
 from .dispatcher import Dispatcher
 from .job import PRIORITIES
 from .peer import Peer
@@ -13,10 +14,14 @@ from .statistics import Counters, FunctionStatistics, PeerStatistics
 
 __all__ = [
     "PRIORITIES",
+    "BadRow",
+    "Batch",
     "Counters",
     "Dispatcher",
     "FunctionStatistics",
+    "JobUpdate",
     "Peer",
     "PeerStatistics",
     "Policy",
+    "StoredJob",
 ]

@@ -44,8 +44,9 @@ class Admin:
     def command(self, peer: Peer, kind: int, line: bytes, now: float) -> None:
         """Answer one line."""
         assert kind == TEXT
-        if peer.outbox_bytes > _MAX_UNSENT_BYTES:
-            peer.failure = f"asked for more while {peer.outbox_bytes} bytes of answers wait to be sent"
+        unsent = peer.outbox_bytes + peer.held_bytes
+        if unsent > _MAX_UNSENT_BYTES:
+            peer.failure = f"asked for more while {unsent} bytes of answers wait to be sent"
             return
         words = line.split()
         command = words[0].lower() if words else b""

@@ -11,7 +11,7 @@ Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a fai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
@@ -19,6 +19,8 @@ from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, response_prefix
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
 from .assignment import Assignments
+from .batch import BadRow, Batch, StoredJob
+from .commits import Commits
 from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
@@ -62,7 +64,8 @@ class Dispatcher:
         waking = Waking(self._registry)
         self._waking = waking
         self._outcomes = Outcomes(self._registry)
-        self._submissions = Submissions(self._registry, waking)
+        self._commits = Commits(self._registry, self._registry.ledger, waking) if policy.durable else None
+        self._submissions = Submissions(self._registry, waking, self._commits)
         self._assignments = Assignments(self._registry, waking, self._outcomes)
         self._peers: dict[int, Peer] = {}
         self._touched: list[Peer] = []
@@ -103,6 +106,7 @@ class Dispatcher:
             return
         peer.gone = True
         peer.take_outbox()
+        peer.release(self._registry.ledger.batch.number)
         del self._peers[peer.number]
         # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
         self._outcomes.client_gone(peer)
@@ -136,7 +140,36 @@ class Dispatcher:
         """Take no further jobs; those that there are go on."""
         self._submissions.closed = True
 
+    # Doors for a store; only where the policy says that jobs are stored
+
+    def take_batch(self) -> Batch | None:
+        """What is to be stored now, to be answered by `committed` or `refuse`; `None` for nothing.
+
+        An empty batch is one whose jobs have come and gone, and that nevertheless somebody waits for.
+        """
+        ledger = self._registry.ledger
+        return None if ledger.batch.empty else ledger.take(self._registry.last_handle)
+
+    def committed(self, number: int, now: float) -> None:
+        """Every batch up to this one is stored; those who wait for that are answered, and their jobs queued."""
+        assert self._commits is not None
+        self._commits.committed(number, now + self._submissions.epoch_offset, now)
+
+    def refuse(self, text: str) -> None:
+        """Nothing is being stored: answer all who wait, and all who come before the next `committed`, with ERROR."""
+        assert self._commits is not None
+        self._commits.refuse(text)
+
+    def restore(self, stored: Sequence[StoredJob], now: float) -> list[BadRow]:
+        """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
+        assert self._commits is not None
+        return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
+
     # Questions
+
+    def has_unstored(self) -> bool:
+        """Whether `take_batch` would give something."""
+        return not self._registry.ledger.batch.empty
 
     def next_deadline(self) -> float:
         """When `expire` must be called next, infinity for never."""
@@ -149,9 +182,10 @@ class Dispatcher:
         return self._registry.schedule.next_time() != inf
 
     def has_work(self) -> bool:
-        """Whether a job is running, or queued for a worker that is connected. O(functions)."""
+        """Whether a job is running, being stored, or queued for a worker that is connected. O(functions)."""
         return any(
-            function.running or (function.queued and function.workers) for function in self._registry.functions.values()
+            function.running or function.committing or (function.queued and function.workers)
+            for function in self._registry.functions.values()
         )
 
     def take_touched(self) -> list[Peer]:

@@ -35,12 +35,18 @@ class Policy:
         requeue_on_timeout: whether a job that outlives CAN_DO_TIMEOUT is queued again, as gearmand does, and not
             failed, as the protocol document says.
         exceptions: whether every connection starts with the ``exceptions`` option on (gearmand's ``--exceptions``).
+        durable: whether background jobs are stored before they are acknowledged.
+        store_foreground: whether foreground jobs are, too.
+        first_row: the number of the first job that is stored.
+        max_stored_bytes: the largest workload that the store takes.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """
 
     __slots__ = (
+        "durable",
         "exceptions",
         "first_handle",
+        "first_row",
         "global_priority",
         "handle_prefix",
         "max_attempts",
@@ -48,10 +54,12 @@ class Policy:
         "max_function_bytes",
         "max_handle_bytes",
         "max_packet_bytes",
+        "max_stored_bytes",
         "max_unique_bytes",
         "process_id",
         "requeue_on_timeout",
         "round_robin",
+        "store_foreground",
         "time_zone",
         "verbosity",
         "version",
@@ -79,6 +87,10 @@ class Policy:
         wake_seconds: float = 0.1,
         requeue_on_timeout: bool = False,
         exceptions: bool = False,
+        durable: bool = False,
+        store_foreground: bool = False,
+        first_row: int = 1,
+        max_stored_bytes: int = MAX_PACKET_BYTES,
         time_zone: tzinfo | None = None,
     ) -> None:
         self.handle_prefix = handle_prefix
@@ -98,4 +110,8 @@ class Policy:
         self.wake_seconds = wake_seconds
         self.requeue_on_timeout = requeue_on_timeout
         self.exceptions = exceptions
+        self.durable = durable
+        self.store_foreground = store_foreground
+        self.first_row = first_row
+        self.max_stored_bytes = max_stored_bytes
         self.time_zone = time_zone

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from .journal import StoreStatistics
 from .options import ServerOptions, default_handle_prefix
 from .server import Server, ServerStatistics, open_server, serve
 
-__all__ = ["Server", "ServerOptions", "ServerStatistics", "default_handle_prefix", "open_server", "serve"]
+__all__ = [
+    "Server",
+    "ServerOptions",
+    "ServerStatistics",
+    "StoreStatistics",
+    "default_handle_prefix",
+    "open_server",
+    "serve",
+]

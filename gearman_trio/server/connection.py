@@ -108,6 +108,8 @@ class SocketConnection(Connection):
         super().__init__(hub, stream, options)
         self._pump = pump
         self._pumped = PumpedSocket(pump, stream.socket.fileno(), self)
+        # Whether nothing is read because too much waits to be stored.
+        self._held_back = False
         self._finished = trio.Event()
         self._all_sent = trio.Event()
 
@@ -126,6 +128,16 @@ class SocketConnection(Connection):
                 pumped.pause()
             if behind:
                 self._check_unsent()
+        if self._held_back:
+            self._release()
+
+    def received(self, data: bytes) -> None:
+        """See `transport.pump.SocketOwner`."""
+        super().received(data)
+        if self._peer.held_bytes > self._options.outbox_pause_bytes and not self._held_back:
+            # What is submitted faster than it is stored would pile up here.
+            self._held_back = True
+            self._pumped.pause()
 
     def close(self, reason: str) -> None:
         """End the connection, whatever it is doing; nothing more is read."""
@@ -145,15 +157,25 @@ class SocketConnection(Connection):
     def sent_all(self) -> None:
         """See `transport.pump.SocketOwner`."""
         self._all_sent.set()
-        if not self._finished.is_set():
+        if not self._finished.is_set() and not self._held_back:
             self._pumped.resume()
+
+    def _release(self) -> None:
+        """Some of what was held back has been released."""
+        if self._peer.held_bytes > self._options.outbox_pause_bytes:
+            return
+        self._held_back = False
+        if not self._pumped.unsent_bytes:
+            self.sent_all()
 
     async def _serve(self) -> None:
         self._pump.add(self._pumped)
         try:
             await self._finished.wait()
             with trio.move_on_after(self._options.close_seconds):
-                while self._pumped.unsent_bytes:
+                while self._pumped.unsent_bytes or self._peer.held_bytes:
+                    # So that `flush` notices when the last answers, which wait for the store, have gone.
+                    self._held_back = True
                     self._all_sent = trio.Event()
                     await self._all_sent.wait()
         finally:
@@ -200,7 +222,7 @@ class StreamConnection(Connection):
                     await self._read()
             # Answers to what came before the end of file, or the ERROR that says why the connection is closed.
             with trio.move_on_after(self._options.close_seconds):
-                while self._unsent_bytes:
+                while self._unsent_bytes or self._peer.held_bytes:
                     await self._reader.park()
             nursery.cancel_scope.cancel()
 
@@ -235,7 +257,7 @@ class StreamConnection(Connection):
                 return
             self.received(bytes(data))
             self._hub.flush()
-            while self._unsent_bytes > pause:
+            while self._unsent_bytes > pause or self._peer.held_bytes > pause:
                 await self._reader.park()
 
     async def _write(self) -> None:

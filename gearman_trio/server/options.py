@@ -8,13 +8,14 @@ import socket
 from collections.abc import Callable
 from datetime import tzinfo
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
 from ..core.policy import Policy
 from ..errors import ConfigError
 from ..protocol import MAX_PACKET_BYTES
+from ..storage import StoreState
 
 __all__ = ["ServerOptions", "default_handle_prefix"]
 
@@ -56,6 +57,11 @@ def _verbosity(instance: object, attribute: attrs.Attribute[Any], value: Any) ->
         raise ConfigError(f"{attribute.name}: expected {names}, got {value!r}")
 
 
+def _replay(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value not in {"first", "online"}:
+        raise ConfigError(f"{attribute.name}: expected first or online, got {value!r}")
+
+
 def default_handle_prefix() -> str:
     """``H:`` and the name of this machine, as gearmand has it."""
     # Existing clients look for H:, the host name and a number.
@@ -88,6 +94,11 @@ class ServerOptions:
             of an embedding program would wait for so long, so it is 0 here; ``gearman-trio serve`` uses 0.0001.
         close_seconds: how long what is left in an outbox may take to be sent when its connection is closed.
         handle_prefix: job handles are this, a colon and a number.
+        store_timeout: after how many seconds without a commit those who submit jobs that are to be stored are refused;
+            it only matters with a store. Ten are more than a disk takes, and less than clients usually wait.
+        store_foreground: whether foreground jobs are stored, too. They come back as background jobs.
+        replay: whether jobs that were stored come back before the server takes connections (``"first"``), or while it
+            serves (``"online"``), behind what is submitted meanwhile.
         verbosity: the answer to the administrative command ``verbose``, one of gearmand's level names.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone.
     """
@@ -106,11 +117,14 @@ class ServerOptions:
     busy_poll_seconds: float = attrs.field(default=0.0, validator=_seconds(0))
     close_seconds: float = attrs.field(default=1.0, validator=_seconds(0))
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
+    store_timeout: float = attrs.field(default=10.0, validator=_seconds(0.001))
+    store_foreground: bool = False
+    replay: Literal["first", "online"] = attrs.field(default="first", validator=_replay)
     verbosity: str = attrs.field(default="ERROR", validator=_verbosity)
     time_zone: tzinfo | None = None
 
-    def policy(self, *, version: str, first_handle: int) -> Policy:
-        """The part of the options that the broker goes by."""
+    def policy(self, *, version: str, first_handle: int, state: StoreState | None = None) -> Policy:
+        """The part of the options that the broker goes by; `state` is that of the store, where there is one."""
         return Policy(
             handle_prefix=self.handle_prefix.encode("ascii"),
             first_handle=first_handle,
@@ -125,5 +139,9 @@ class ServerOptions:
             wake_seconds=self.wake_seconds,
             requeue_on_timeout=self.requeue_on_timeout,
             exceptions=self.exceptions,
+            durable=state is not None,
+            store_foreground=self.store_foreground,
+            first_row=1 if state is None else state.next_row,
+            max_stored_bytes=MAX_PACKET_BYTES if state is None else state.max_workload_bytes,
             time_zone=self.time_zone,
         )

@@ -1,7 +1,7 @@
 """The life of a job server, as nested nurseries: services around connections around listeners.
 
     serve()
-    └─ services           timekeeper, pump: shielded, ended only when everything inside has ended
+    └─ services           timekeeper, pump, journal: shielded, ended only when everything inside has ended
        └─ connections     one child task per connection, owning its stream, its scope and its clean-up
           └─ listeners    accept loops
 
@@ -29,9 +29,12 @@ import trio
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
+from ..storage import Store, make_store
 from ..transport import DEFAULT_PORT, Address, Pump, keep_alive, pump_available
 from .connection import Connection, SocketConnection, StreamConnection
 from .hub import Hub
+from .journal import Journal, OpenStore, StoreStatistics, open_in_thread
+from .listening import close_listeners, listener_addresses, open_listeners
 from .options import ServerOptions
 
 __all__ = ["Server", "ServerStatistics", "open_server", "serve"]
@@ -53,20 +56,30 @@ class ServerStatistics:
         counters: what it has done since it started.
         functions: each function that it knows, in the order in which they were first heard of.
         peers: each connection.
+        store: where jobs are stored, ``None`` for nowhere.
     """
 
     counters: Counters
     functions: list[FunctionStatistics]
     peers: list[PeerStatistics]
+    store: StoreStatistics | None = None
 
 
 class Server:
     """A running job server; `serve` and `open_server` make it."""
 
-    def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float]) -> None:
+    def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float], opened: OpenStore | None) -> None:
         self._options = options
+        state = None if opened is None else opened.state
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
-        self._hub = Hub(options.policy(version=_version(), first_handle=first_handle), epoch_clock)
+        if state is not None:
+            # The clock may have been set back.
+            first_handle = max(first_handle, state.last_handle + 1)
+        self._hub = Hub(options.policy(version=_version(), first_handle=first_handle, state=state), epoch_clock)
+        self._journal: Journal | None = None
+        if opened is not None:
+            self._journal = Journal(opened.store, self._hub, options.store_timeout)
+            self._hub.keep_journal(self._journal.wake)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
         self._addresses: tuple[Address, ...] = ()
@@ -94,14 +107,19 @@ class Server:
     def statistics(self) -> ServerStatistics:
         """What the server has done and what it holds now."""
         hub = self._hub
-        return ServerStatistics(counters=hub.counters(), functions=hub.functions(), peers=hub.peers())
+        return ServerStatistics(
+            counters=hub.counters(),
+            functions=hub.functions(),
+            peers=hub.peers(),
+            store=None if self._journal is None else self._journal.statistics(),
+        )
 
     async def drain(self, timeout: float = inf) -> None:  # noqa: ASYNC109 - a grace period, not the caller's patience
         """Stop gracefully; return when `serve` has let go of everything.
 
         Listeners close at once and new jobs are refused with ERROR; jobs that are running, and queued jobs for which a
-        worker is connected, go on to their end, for at most `timeout` seconds; then the connections are closed. Jobs in
-        memory that no connected worker can do are lost, and a log line says how many.
+        worker is connected, go on to their end, for at most `timeout` seconds; then the connections are closed. What is
+        left is lost where it is not stored, and a log line says how many jobs that are.
 
         Cancellation: the server goes on draining; call again to wait, or to shorten the time.
         """
@@ -167,10 +185,12 @@ class Server:
             return SocketConnection(self._hub, stream, self._options, self._pump)
         return StreamConnection(self._hub, stream, self._options)
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         """Let go of everything; nothing may run any more."""
         if self._pump is not None:
             self._pump.close()
+        if self._journal is not None:
+            await self._journal.close()
         self._ended.set()
 
     async def _serve_connection(self, connection: Connection) -> None:
@@ -190,12 +210,16 @@ class Server:
         async with trio.open_nursery() as services:
             services.start_soon(self._serve_services, serving)
             try:
+                if self._journal is not None and self._options.replay == "first":
+                    await self._journal.replay()
                 async with trio.open_nursery() as connections:
                     await self._accept(listeners, connections, started)
                     # Each ends when the last that it was told is sent. One that does not end in time is cut.
                     self._hub.finish("the server has drained")
                     connections.cancel_scope.deadline = trio.current_time() + self._options.close_seconds
             finally:
+                if self._journal is not None:
+                    await self._journal.flush(self._options.store_timeout)
                 serving.cancel(reason="no connection is left")
 
     async def _accept(
@@ -212,6 +236,8 @@ class Server:
                     accepting.start_soon(
                         partial(trio.serve_listeners, self._serve_stream, [listener], handler_nursery=connections)
                     )
+                if self._journal is not None and self._options.replay == "online":
+                    accepting.start_soon(self._journal.replay)
                 started()
                 await self._stop_requested.wait()
                 accepting.cancel_scope.cancel(reason="the server drains")
@@ -226,6 +252,8 @@ class Server:
                 nursery.start_soon(self._hub.keep_time)
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
+                if self._journal is not None:
+                    nursery.start_soon(self._journal.run)
 
     async def _finish_jobs(self) -> None:
         self._hub.drain()
@@ -233,11 +261,14 @@ class Server:
             await self._hub.wait_idle()
         left = [f for f in self._hub.functions() if f.queued or f.running or f.scheduled]
         if left:
-            logger.warning(
-                "stopping with %d queued, %d scheduled and %d running jobs in memory, which are lost",
+            stored = self._journal is not None
+            logger.log(
+                logging.INFO if stored else logging.WARNING,
+                "stopping with %d queued, %d scheduled and %d running jobs in memory, %s",
                 sum(f.queued for f in left),
                 sum(f.scheduled for f in left),
                 sum(f.running for f in left),
+                "of which background jobs stay in the store" if stored else "which are lost",
             )
 
 
@@ -249,6 +280,7 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     backlog: int | None = None,
     options: ServerOptions | None = None,
+    store: Store | str | None = None,
     epoch_clock: Callable[[], float] = time.time,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -261,23 +293,29 @@ async def serve(
         ssl_context: speak TLS on the listeners that are opened here.
         backlog: of listen(2); Trio's default where it is ``None``.
         options: everything else.
+        store: where background jobs are kept: a URL such as ``"sqlite:jobs.db"``, or an object that is a
+            `gearman_trio.storage.Store`; in memory where it is ``None``. It is closed when the server ends.
         epoch_clock: tells epoch seconds, for jobs with a time to run at; tests put a mocked clock here.
         task_status: for ``nursery.start``: started with the `Server` when the listeners are open.
 
     Raises:
         OSError: an address cannot be listened on.
+        StorageError: the store cannot be opened, or what it holds cannot be read.
+        ConfigError: the store's URL cannot be used.
 
-    Cancellation: hard stop; connections are closed, jobs in memory are lost.
+    Cancellation: hard stop; connections are closed, jobs are lost but for those that are stored.
     """
-    server = Server(options or ServerOptions(), epoch_clock)
+    options = options or ServerOptions()
+    opened = await _open_store(store, options)
+    server = Server(options, epoch_clock, opened)
     try:
         if listeners is None:
-            listeners = await _open_listeners(host, port, backlog, ssl_context)
-        server._addresses = tuple(_addresses(listeners))
+            listeners = await open_listeners(host, port, backlog, ssl_context)
+        server._addresses = tuple(listener_addresses(listeners))
         await server._run(listeners, lambda: task_status.started(server))
     finally:
-        await _close_listeners(listeners or ())
-        server._close()
+        await close_listeners(listeners or ())
+        await server._close()
 
 
 @asynccontextmanager
@@ -288,6 +326,7 @@ async def open_server(
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     options: ServerOptions | None = None,
+    store: Store | str | None = None,
     epoch_clock: Callable[[], float] = time.time,
     drain_seconds: float = 30.0,
 ) -> AsyncIterator[Server]:
@@ -303,6 +342,7 @@ async def open_server(
         listeners=listeners,
         ssl_context=ssl_context,
         options=options,
+        store=store,
         epoch_clock=epoch_clock,
     )
     failure: Exception | None = None
@@ -319,37 +359,9 @@ async def open_server(
         raise failure
 
 
-async def _open_listeners(
-    host: str | Sequence[str] | None, port: int, backlog: int | None, ssl_context: ssl.SSLContext | None
-) -> list[trio.abc.Listener[trio.abc.Stream]]:
-    hosts: Sequence[str | None] = [host] if host is None or isinstance(host, str) else host
-    opened: list[trio.abc.Listener[trio.abc.Stream]] = []
-    try:
-        for one in hosts:
-            for plain in await trio.open_tcp_listeners(port, host=one, backlog=backlog):
-                opened.append(plain if ssl_context is None else trio.SSLListener(plain, ssl_context))
-    except BaseException:
-        await _close_listeners(opened)
-        raise
-    return opened
-
-
-async def _close_listeners(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
-    # Shielded though nothing waits here: in a cancelled task each close ends with Cancelled, and the next must follow.
-    with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await trio.aclose_forcefully(listener)
-
-
-def _addresses(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> list[Address]:
-    found = []
-    for listener in listeners:
-        inner = listener.transport_listener if isinstance(listener, trio.SSLListener) else listener
-        if isinstance(inner, trio.SocketListener):
-            name = inner.socket.getsockname()
-            if isinstance(name, tuple):
-                found.append(Address(name[0], name[1]))
-    return found
+async def _open_store(store: Store | str | None, options: ServerOptions) -> OpenStore | None:
+    made = make_store(store) if isinstance(store, str) else store
+    return None if made is None else await open_in_thread(made, options.handle_prefix)
 
 
 def _version() -> str:
