@@ -9,7 +9,7 @@ from importlib.metadata import version as package_version
 import trio
 import typer
 
-from . import admin, demo, jobs, serve, worker
+from . import admin, demo, jobs, serve, store, worker
 from .running import Exit, discard_output
 
 __all__ = ["app", "main"]
@@ -29,6 +29,8 @@ app.command("worker")(worker.worker_command)
 app.command("run")(jobs.run_command)
 app.command("submit")(jobs.submit_command)
 app.add_typer(admin.app, name="admin")
+app.add_typer(store.app, name="store")
+app.command("migrate")(store.migrate_command)
 app.command("demo")(demo.demo_command)
 
 

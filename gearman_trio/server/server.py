@@ -306,16 +306,17 @@ async def serve(
     Cancellation: hard stop; connections are closed, jobs are lost but for those that are stored.
     """
     options = options or ServerOptions()
-    opened = await _open_store(store, options)
-    server = Server(options, epoch_clock, opened)
+    server: Server | None = None
     try:
+        server = Server(options, epoch_clock, await _open_store(store, options))
         if listeners is None:
             listeners = await open_listeners(host, port, backlog, ssl_context)
         server._addresses = tuple(listener_addresses(listeners))
         await server._run(listeners, lambda: task_status.started(server))
     finally:
         await close_listeners(listeners or ())
-        await server._close()
+        if server is not None:
+            await server._close()
 
 
 @asynccontextmanager

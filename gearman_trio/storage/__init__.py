@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..core import BadRow, Batch, JobUpdate, StoredJob
+from .migration import Migration, migrate
 from .registry import StoreURL, make_store, schemes
 from .sqlite import SQLiteStore
 from .store import Durability, QuarantinedRow, Store, StoreInfo, StoreState
@@ -15,6 +16,7 @@ __all__ = [
     "Batch",
     "Durability",
     "JobUpdate",
+    "Migration",
     "QuarantinedRow",
     "SQLiteStore",
     "Store",
@@ -23,5 +25,6 @@ __all__ = [
     "StoreURL",
     "StoredJob",
     "make_store",
+    "migrate",
     "schemes",
 ]

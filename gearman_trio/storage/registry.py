@@ -17,7 +17,7 @@ import attrs
 from ..errors import ConfigError
 from .store import Durability, Store
 
-__all__ = ["StoreURL", "make_store", "schemes"]
+__all__ = ["StoreURL", "make_store", "parse_url", "schemes"]
 
 #: Entry points by which other packages bring stores.
 _GROUP: Final = "gearman_trio.stores"
@@ -70,7 +70,7 @@ def make_store(url: str, *, durability: Durability | str | None = None) -> Store
     Raises:
         ConfigError: the URL cannot be used; the message says why.
     """
-    parsed = _parse(url, durability)
+    parsed = parse_url(url, durability)
     if parsed.scheme == "memory":
         if parsed.rest or parsed.options:
             raise ConfigError(f"store {url!r}: expected 'memory:' and nothing else")
@@ -95,7 +95,12 @@ def _plugins() -> Iterable[EntryPoint]:
     return entry_points(group=_GROUP)
 
 
-def _parse(url: str, durability: Durability | str | None) -> StoreURL:
+def parse_url(url: str, durability: Durability | str | None = None) -> StoreURL:
+    """Take a URL apart; `durability` comes before what the URL says.
+
+    Raises:
+        ConfigError: it is no URL, or its durability is none.
+    """
     try:
         scheme = urlsplit(url).scheme
         head, _, query = url.partition("?")

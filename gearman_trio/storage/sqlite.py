@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from ..core import BadRow, Batch, StoredJob
 from ..errors import ConfigError, StorageError
+from .names import table_name
 from .registry import StoreURL
 from .rows import describe_row, read_row
 from .store import Durability, QuarantinedRow, StoreInfo, StoreState
@@ -65,8 +65,6 @@ _CHECKPOINT_PAGES: Final = 4000
 
 _SYNCHRONOUS: Final = {Durability.FULL: "FULL", Durability.NORMAL: "NORMAL", Durability.OFF: "OFF"}
 
-_TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}\Z")
-
 
 class SQLiteStore:
     """A store in a file of its own, which only one job server may have open; see `store.Store` for the methods."""
@@ -74,11 +72,9 @@ class SQLiteStore:
     def __init__(self, path: str, *, table: str = "gearman", durability: Durability = Durability.FULL) -> None:
         if not path:
             raise ConfigError("store: expected the path of a file after 'sqlite:'")
-        if not _TABLE_NAME.match(table):
-            raise ConfigError(f"store: table: expected up to 41 letters, digits and underscores, got {table!r}")
         self.name = f"sqlite:{path}"
         self._path = path
-        self._table = table
+        self._table = table_name(table)
         self._durability = durability
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
@@ -176,13 +172,11 @@ class SQLiteStore:
             for row in db.execute(self._sql(f"SELECT {_COLUMNS}, reason FROM {{t}}_quarantine ORDER BY id")):
                 yield QuarantinedRow(row=row[0], reason=row[-1], content=describe_row(row[1:-1]))
 
-    def jobs(self) -> Iterator[StoredJob]:
-        """See `Store.jobs`."""
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """See `Store.rows`."""
         with self._reading() as db:
             for row in db.execute(self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs ORDER BY id")):
-                job = read_row(row)
-                if isinstance(job, StoredJob):
-                    yield job
+                yield read_row(row)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -137,8 +137,8 @@ class Store(Protocol):
         """The rows in quarantine. Works without `open`, as `info` does."""
         ...
 
-    def jobs(self) -> Iterator[StoredJob]:
-        """The jobs in the order of the rows, bad rows left out. Works without `open`, and changes nothing."""
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """Every row in order, bad ones with the reason. Works without `open`, and changes nothing."""
         ...
 
     def close(self) -> None:

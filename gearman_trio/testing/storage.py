@@ -60,7 +60,7 @@ def jobs_come_back_as_they_were(make: Make) -> None:
     with _opened(make) as (store, _):
         _expect("the jobs of a replay", jobs, _replayed(store))
         _expect("the jobs of a replay that is repeated", jobs, _replayed(store))
-    _expect("the jobs of a store that is not open", jobs, list(make().jobs()))
+    _expect("the jobs of a store that is not open", jobs, list(make().rows()))
 
 
 @_check
@@ -170,7 +170,7 @@ def rows_go_into_quarantine_and_stay_there(make: Make) -> None:
         before = store.info().quarantined
         store.commit(_batch(adds=[_job(row), _job(row + 1, function=b"strange"), _job(row + 2)]))
         store.quarantine([BadRow(row + 1, "it is strange")])
-        _expect("the jobs that are left", [_job(row), _job(row + 2)], list(store.jobs()))
+        _expect("the jobs that are left", [_job(row), _job(row + 2)], list(store.rows()))
     info = make().info()
     _expect("the number in quarantine", before + 1, info.quarantined)
     shown = [each for each in make().quarantined() if each.row == row + 1]

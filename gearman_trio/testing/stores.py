@@ -22,7 +22,7 @@ class MemoryStore:
         store.failure = "the disk is full"
 
     Attributes:
-        rows: the jobs by their row.
+        content: the jobs by their row.
         batches: what was committed, in order, empty batches too.
         failure: while it is not ``""``, every commit fails with it.
         loses_answers: whether a commit that fails is stored nevertheless, as where a connection breaks at its end.
@@ -31,7 +31,7 @@ class MemoryStore:
 
     def __init__(self, *, max_workload_bytes: int = 2**32) -> None:
         self.name = "a store in memory"
-        self.rows: dict[int, StoredJob] = {}
+        self.content: dict[int, StoredJob] = {}
         self.batches: list[Batch] = []
         self.failure = ""
         self.loses_answers = False
@@ -60,7 +60,7 @@ class MemoryStore:
         self._open = True
         self._owner = owner
         self._epoch += 1
-        self._replay_end = max(self.rows, default=0)
+        self._replay_end = max(self.content, default=0)
         quarantined = max((row.row for row in self._quarantine), default=0)
         return StoreState(
             next_row=1 + max(self._replay_end, quarantined),
@@ -81,20 +81,20 @@ class MemoryStore:
 
     def replay(self) -> Iterator[list[StoredJob | BadRow]]:
         """See `gearman_trio.storage.Store.replay`."""
-        rows = [row for row in sorted(self.rows) if row <= self._replay_end]
+        rows = [row for row in sorted(self.content) if row <= self._replay_end]
         for start in range(0, len(rows), 1000):
-            yield [self.rows[row] for row in rows[start : start + 1000]]
+            yield [self.content[row] for row in rows[start : start + 1000]]
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `gearman_trio.storage.Store.quarantine`."""
         for bad in rows:
-            job = self.rows.pop(bad.row)
+            job = self.content.pop(bad.row)
             self._quarantine.append(QuarantinedRow(row=bad.row, reason=bad.reason, content=repr(job)))
 
     def info(self) -> StoreInfo:
         """See `gearman_trio.storage.Store.info`."""
         return StoreInfo(
-            jobs=len(self.rows),
+            jobs=len(self.content),
             quarantined=len(self._quarantine),
             schema=1,
             owner=self._owner,
@@ -105,10 +105,10 @@ class MemoryStore:
         """See `gearman_trio.storage.Store.quarantined`."""
         yield from self._quarantine
 
-    def jobs(self) -> Iterator[StoredJob]:
-        """See `gearman_trio.storage.Store.jobs`."""
-        for row in sorted(self.rows):
-            yield self.rows[row]
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """See `gearman_trio.storage.Store.rows`."""
+        for row in sorted(self.content):
+            yield self.content[row]
 
     def close(self) -> None:
         """See `gearman_trio.storage.Store.close`."""
@@ -120,11 +120,11 @@ class MemoryStore:
         for job in batch.adds:
             if not isinstance(job.workload, bytes):
                 raise StorageError(f"{self.name} could not be written: workload: expected bytes, got {job.workload!r}")
-        self.rows.update(added)
+        self.content.update(added)
         for row, attempts, error in batch.updates:
-            if row in self.rows:
-                self.rows[row] = self.rows[row]._replace(attempts=attempts, error=error)
+            if row in self.content:
+                self.content[row] = self.content[row]._replace(attempts=attempts, error=error)
         for row in batch.removes:
-            self.rows.pop(row, None)
+            self.content.pop(row, None)
         self._last_handle = max(self._last_handle, batch.last_handle)
         self.batches.append(batch)

@@ -71,7 +71,7 @@ async def test_an_acknowledged_job_is_in_the_store(driver: str) -> None:
     async with open_server(store) as server, connect(server) as client:
         handle = await client.submit_background(b"f", b"w\0")
 
-        (job,) = store.rows.values()
+        (job,) = store.content.values()
         assert (handle, b"w\0") == (job.handle, job.workload)
 
 
@@ -84,7 +84,7 @@ async def test_jobs_survive_the_server_and_their_handles_too(driver: str) -> Non
         await client.expect(P.STATUS_RES, handles[3], b"1", b"0", b"0", b"0")
         assert await client.submit_background(b"f", b"new") not in handles
         assert [*(b"%d" % number for number in range(10)), b"new"] == await work(client, 11)
-    assert {} == store.rows
+    assert {} == store.content
 
 
 async def test_the_same_over_a_file(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_nothing_is_acknowledged_before_the_commit(driver: str) -> None:
         assert b"H:t:" in await other.submit(b"g", b"")
         await other.send(P.ECHO_REQ, b"also me")
         await other.expect(P.ECHO_RES, b"also me")
-        assert {} == store.rows
+        assert {} == store.content
 
         store.go_on()
         assert P.JOB_CREATED == (await client.receive())[0]
@@ -173,10 +173,10 @@ async def test_a_failing_store_refuses_submissions_and_nothing_else(
         handle = await client.submit(b"f", b"foreground")
         assert (handle, b"foreground") == await worker.grab()
         store.failure = ""
-        await until(lambda: not store.rows)
+        await until(lambda: not store.content)
         await client.submit_background(b"f", b"after")
 
-    assert [b"after"] == [job.workload for job in store.rows.values()]
+    assert [b"after"] == [job.workload for job in store.content.values()]
     caplog.clear()
 
 
@@ -187,9 +187,9 @@ async def test_a_refused_job_does_not_come_back_though_it_was_stored(caplog: pyt
         store.failure = "the connection broke"
         await ask_background(client)
         assert P.ERROR == (await client.receive())[0]
-        assert [b"w"] == [job.workload for job in store.rows.values()]
+        assert [b"w"] == [job.workload for job in store.content.values()]
         store.failure = ""
-        await until(lambda: not store.rows)
+        await until(lambda: not store.content)
     caplog.clear()
 
 
@@ -203,7 +203,7 @@ async def test_a_slow_commit_refuses_who_waits_too_long(caplog: pytest.LogCaptur
         store.go_on()
         # It was stored meanwhile, so it is removed.
         await until(lambda: len(store.batches) == 2)
-        assert {} == store.rows
+        assert {} == store.content
         await client.submit_background(b"f", b"w")
     caplog.clear()
 
@@ -215,7 +215,7 @@ async def test_what_happens_at_a_hard_stop_is_stored() -> None:
         await worker.can_do(b"f")
         await worker.grab()
 
-    (job,) = store.rows.values()
+    (job,) = store.content.values()
     assert (1, "its worker was lost") == (job.attempts, job.error)
     assert not store._open
 
@@ -239,7 +239,7 @@ async def test_draining_leaves_stored_jobs_in_the_store(caplog: pytest.LogCaptur
         await client.submit_background(b"f", b"w")
         await server.drain(5)
 
-    assert [b"w"] == [job.workload for job in store.rows.values()]
+    assert [b"w"] == [job.workload for job in store.content.values()]
     assert "of which background jobs stay in the store" in caplog.text
 
 
@@ -268,7 +268,7 @@ async def test_who_submits_faster_than_it_is_stored_is_not_read(driver: str) -> 
         for _ in range(100):
             assert P.JOB_CREATED == (await client.receive())[0]
         await client.synchronize()
-    assert 100 == len(store.rows)
+    assert 100 == len(store.content)
 
 
 # Replay
@@ -279,7 +279,7 @@ async def test_stored_jobs_come_back_in_order(
     replay: Literal["first", "online"], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore()
-    store.rows = {row: stored(row, b"%d" % row) for row in range(1, 5001)}
+    store.content = {row: stored(row, b"%d" % row) for row in range(1, 5001)}
     options = attrs.evolve(PATIENT, replay=replay)
     async with open_server(store, options) as server, connect(server) as worker:
         await until(lambda: "all 5000 jobs are back" in caplog.text)
@@ -287,12 +287,12 @@ async def test_stored_jobs_come_back_in_order(
         statistics = server.statistics().store
         assert statistics is not None
         assert (5000, False) == (statistics.restored, statistics.replaying)
-    assert 4997 == len(store.rows)
+    assert 4997 == len(store.content)
 
 
 async def test_rows_that_cannot_be_jobs_are_put_into_quarantine(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
-    store.rows = {1: stored(1), 2: stored(2, function=b""), 3: stored(3)}
+    store.content = {1: stored(1), 2: stored(2, function=b""), 3: stored(3)}
     async with open_server(store) as server, connect(server) as worker:
         assert [b"w", b"w"] == await work(worker, 2)
         statistics = server.statistics().store
@@ -301,7 +301,7 @@ async def test_rows_that_cannot_be_jobs_are_put_into_quarantine(caplog: pytest.L
         # Its number is not given again.
         await worker.submit_background(b"g", b"")
 
-    assert [4] == list(store.rows)
+    assert [4] == list(store.content)
     assert [(2, "function name: must not be empty")] == [(row.row, row.reason) for row in store.quarantined()]
     assert "a store in memory: row 2 is quarantined: function name: must not be empty" in caplog.messages
     caplog.clear()

@@ -47,14 +47,16 @@ class Unordered(MemoryStore):
 class KeyedByUniqueID(MemoryStore):
     def commit(self, batch: Batch) -> None:
         super().commit(batch)
-        latest = {(job.function, job.unique): row for row, job in self.rows.items()}
-        self.rows = {row: job for row, job in self.rows.items() if row in latest.values()}
+        latest = {(job.function, job.unique): row for row, job in self.content.items()}
+        self.content = {row: job for row, job in self.content.items() if row in latest.values()}
 
 
 class CutAtNul(MemoryStore):
     def commit(self, batch: Batch) -> None:
         super().commit(batch)
-        self.rows = {row: job._replace(workload=job.workload.partition(b"\0")[0]) for row, job in self.rows.items()}
+        self.content = {
+            row: job._replace(workload=job.workload.partition(b"\0")[0]) for row, job in self.content.items()
+        }
 
 
 class Partial(MemoryStore):
@@ -82,7 +84,7 @@ class Shared(MemoryStore):
 
 class Growing(MemoryStore):
     def replay(self) -> Iterator[list[StoredJob | BadRow]]:
-        for job in list(self.rows.values()):
+        for job in list(self.content.values()):
             yield [job]
 
 
