@@ -159,7 +159,7 @@ _Store = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="Where background jobs are kept: memory:, or sqlite:PATH, so that they outlive the server.",
+        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql://..., mysql://...",
         callback=checked(make_store),
     ),
 ]

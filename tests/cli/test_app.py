@@ -35,8 +35,9 @@ def test_subcommands_are_those_of_the_documentation() -> None:
 
     assert {
         (),
-        *((name,) for name in ("admin", "demo", "run", "serve", "submit", "version", "worker")),
+        *((name,) for name in ("admin", "demo", "migrate", "run", "serve", "store", "submit", "version", "worker")),
         *(("admin", name) for name in f"{admin} version workers".split()),
+        *(("store", name) for name in ("check", "info", "jobs", "quarantine")),
     } == set(SUBCOMMANDS)
 
 
