@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .calling import CallReport, call
+from .durable_model import DurableModelBroker
 from .gearman import Gearman, open_gearman
 from .line import Line
 from .model import ModelBroker
@@ -17,6 +18,7 @@ __all__ = [
     "STORE_CHECKS",
     "CallReport",
     "Direction",
+    "DurableModelBroker",
     "Gearman",
     "Line",
     "MemoryStore",
