@@ -300,7 +300,7 @@ async def serve(
 
     Raises:
         OSError: an address cannot be listened on.
-        StorageError: the store cannot be opened, or what it holds cannot be read.
+        StorageError: the store cannot be opened. Where what it holds cannot be read, this comes in a group.
         ConfigError: the store's URL cannot be used.
 
     Cancellation: hard stop; connections are closed, jobs are lost but for those that are stored.

@@ -87,6 +87,8 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
                 # A job of gearmand has no handle, and two stores may have given the same one.
                 handle = b"H:migrated:%d" % row if not job.handle or job.handle in handles else job.handle
                 batch.adds.append(job._replace(row=row, handle=handle))
+                # So that a server that opens the store goes on above it, whatever its clock says.
+                batch.last_handle = max(batch.last_handle, _number(handle))
                 moved += 1
             target.commit(batch)
             if taken is not None:
@@ -120,6 +122,12 @@ def _batches(rows: Iterator[StoredJob | BadRow], bad: list[BadRow]) -> Iterator[
             some = []
     if some:
         yield some
+
+
+def _number(handle: bytes) -> int:
+    """The number at the end of a handle, 0 for none that a server could have given."""
+    digits = handle.rpartition(b":")[2]
+    return int(digits) if digits.isdigit() and len(digits) <= 18 else 0
 
 
 def _removal(jobs: list[StoredJob]) -> Batch:

@@ -29,7 +29,7 @@ P = PacketType
 _WORKERS = 4
 _DEPTH = 50
 
-#: As long as no worker may do jobs, so that some are queued when the next server starts.
+#: About how many jobs come between two kills, and how many may wait before workers come.
 _BACKLOG = 500
 
 

@@ -57,6 +57,16 @@ def test_a_handle_that_is_taken_gets_another_one(tmp_path: Path) -> None:
     assert [job(1), job(2)._replace(handle=b"H:migrated:2")] == content(dest)
 
 
+def test_handles_of_moved_jobs_are_not_given_again(tmp_path: Path) -> None:
+    source = fill(tmp_path / "a.db", job(1)._replace(handle=b"H:here:4711"), job(2)._replace(handle=b"strange"))
+
+    migrate(source, f"sqlite:{tmp_path}/b.db")
+
+    store = SQLiteStore(str(tmp_path / "b.db"))
+    assert 4711 == store.open("server").last_handle
+    store.close()
+
+
 def test_bad_rows_stay_where_they_are(tmp_path: Path) -> None:
     source = fill(tmp_path / "a.db", job(1), job(2), job(3))
     execute(str(tmp_path / "a.db"), "UPDATE gearman_jobs SET priority = 7 WHERE id = 2")
