@@ -213,7 +213,15 @@ def test_log_goes_where_somebody_finds_it(asked: Callable[..., Launch], argument
             "--listen-tls a",
             "--listen-tls: --ssl-certificate must be given too, and --ssl-key unless the key is in its file",
         ),
-        ("--queue-type redis", "--queue-type: expected 'builtin', for jobs are kept in memory, got 'redis'"),
+        (
+            "--queue-type redis",
+            "--queue-type redis: no store begins with redis:, "
+            "only mariadb:, memory:, mysql:, postgres:, postgresql:, sqlite:",
+        ),
+        (
+            "--queue-type libsqlite3 --libsqlite3-db x --store sqlite:x",
+            "--store and --queue-type libsqlite3: expected one of them",
+        ),
         ("--queue-type libsqlite3", "--queue-type libsqlite3: --libsqlite3-db must be given too"),
         ("--config /nonexistent", "--config: '/nonexistent' cannot be read: No such file or directory"),
         ("--config-file /nonexistent", "--config-file: '/nonexistent' cannot be read: No such file or directory"),
