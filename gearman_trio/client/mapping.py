@@ -142,6 +142,9 @@ class _Mapping(AsyncIterator[_T]):
             except Exception as exc:  # noqa: BLE001  # the source is a stranger; the consumer gets its error
                 self._places.append(_Call(ended=True, error=_SourceError(exc)))
                 break
+            if self._closed:
+                # A source that was in a thread gives its item though nobody wants it any more.
+                return
             self._room -= 1
             place = self._place_for(item, nursery)
             if self._ordered or place.ended:

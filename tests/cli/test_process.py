@@ -15,6 +15,7 @@ import trio
 
 from gearman_trio import ConfigError, open_server
 from gearman_trio.cli import worker_process
+from gearman_trio.cli.exec_worker import Output
 from gearman_trio.cli.leash import VARIABLE, Leash, Report
 from gearman_trio.cli.process import WorkerCommand
 from gearman_trio.cli.worker_process import WorkerProcess
@@ -39,6 +40,12 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "json_logs": ("--json-logs", True),
 }
 
+#: Likewise, for those whose functions are a program; no process is told of a count, which is for one worker alone.
+PROGRAM: dict[str, tuple[str, Any]] = {
+    "program": ("--exec cat", "cat"),
+    "output": ("--output lines", Output.LINES),
+}
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WorkerCommand]:
@@ -57,16 +64,25 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WorkerCommand]:
 
 
 def test_nothing_that_a_worker_is_told_is_forgotten() -> None:
-    assert sorted(OPTIONS) == sorted(field.name for field in attrs.fields(WorkerCommand))
+    assert sorted([*OPTIONS, *PROGRAM, "count"]) == sorted(field.name for field in attrs.fields(WorkerCommand))
 
 
 def test_processes_are_told_what_the_command_was_told(asked: Callable[..., WorkerCommand]) -> None:
     plain = asked("m:o")
     command = asked("m:o", *" ".join(arguments for arguments, _ in OPTIONS.values()).split())
 
-    assert {name: value for name, (_, value) in OPTIONS.items()} == attrs.asdict(command)
+    told = {name: value for name, (_, value) in OPTIONS.items()}
+    assert told == {name: value for name, value in attrs.asdict(command).items() if name in OPTIONS}
     assert attrs.evolve(command, client_id="mine-3") == asked(*command.arguments(3))
     assert plain == asked(*plain.arguments(3))
+
+
+def test_processes_are_told_of_the_program(asked: Callable[..., WorkerCommand]) -> None:
+    command = asked("f", *" ".join(arguments for arguments, _ in PROGRAM.values()).split())
+
+    told = {name: value for name, (_, value) in PROGRAM.items()}
+    assert told == {name: value for name, value in attrs.asdict(command).items() if name in PROGRAM}
+    assert command == asked(*command.arguments(3))
 
 
 def test_client_id_must_leave_room_for_the_number_of_the_process() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -233,3 +234,22 @@ async def test_arguments_that_are_refused(client: Client, arguments: dict[str, A
     with pytest.raises(ConfigError):
         async with client.map("wait", [], **arguments):
             pytest.fail("opened")
+
+
+async def test_nothing_is_begun_for_an_item_that_comes_after_the_end(
+    client: Client, gearman: Gearman, autojump_clock: MockClock
+) -> None:
+    """A source may be in a thread, and give its item though nobody wants it any more."""
+    asked = trio.Event()
+
+    async def source() -> AsyncGenerator[bytes]:
+        asked.set()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        yield b"0"
+
+    async with aclosing(source()) as items, client.map("wait", items):
+        await asked.wait()
+    await client.echo(b"")
+
+    assert () == gearman.submitted
