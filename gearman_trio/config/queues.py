@@ -63,7 +63,8 @@ QUEUE_OPTIONS: Final = [
         short="q",
         kind=choice("TYPE", *_TYPES),
         default="builtin",
-        remark="libtokyocabinet and libdrizzle are known by name only: their libraries are no more.",
+        remark="As `--store`, in tables of our own, whose names begin with that of gearmand's; `gearman-trio migrate` "
+        "brings what libsqlite3 left. For redis, libmemcached, libtokyocabinet and libdrizzle there is no store.",
     ),
     _option("libsqlite3-db", "The database of --queue-type libsqlite3.", kind=_PATH),
     _option("libsqlite3-table", "Its table.", default="gearman_queue"),

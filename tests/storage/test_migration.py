@@ -133,3 +133,6 @@ async def test_the_queue_of_a_real_gearmand(tmp_path: Path) -> None:
         (b"g", b"u4", 2, b"", 0.0),
     ] == [(each.function, each.unique, each.priority, each.workload, each.run_at) for each in jobs]
     assert [b"H:migrated:%d" % row for row in range(1, 5)] == [each.handle for each in jobs]
+    # As `--queue-type libsqlite3` has it: our tables beside those of gearmand.
+    assert 4 == migrate(f"gearmand+sqlite:{queue}", f"sqlite:{queue}?table=gearman_queue").moved
+    assert 4 == len(list(SQLiteStore(str(queue), table="gearman_queue").rows()))
