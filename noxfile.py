@@ -44,6 +44,14 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill a job server with a store fifty times; the suite does it three times."""
+    session.install(".[test]")
+    command = ("python", "-m", "pytest", "tests/storage/test_kill.py", "--log-cli-level=INFO", *session.posargs)
+    session.run(*command, env={"GEARMAN_TRIO_KILL_ROUNDS": "50"})
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run every program in examples/ as a reader would."""
     session.install(".[test]", env=PURE)

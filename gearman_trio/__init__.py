@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         SerializationError,
         ServerError,
         ServersUnavailable,
+        StorageError,
     )
     from .serializers import BYTES, JSON, TEXT, Serializer
     from .server import Listen, Server, ServerOptions, ServerStatistics, open_server, serve
@@ -109,6 +110,7 @@ __all__ = [
     "ServerStatistics",
     "ServersUnavailable",
     "Shutdown",
+    "StorageError",
     "ThreadJob",
     "TlsOptions",
     "TypedJob",

@@ -13,6 +13,7 @@
     ├── SerializationError            a value does not fit its serializer, or cannot be read by it
     ├── ProcessDied(exit_code)        the process in which a worker ran a function ended before the function did
     ├── ProcessRaised(kind, message)  a function in such a process raised what could not be brought to the worker
+    ├── StorageError                  a store of jobs cannot be opened, read or written
     └── ConfigError                   an option or argument has a value that cannot be used
 
 Where several submissions of a pipeline fail, they are raised together: `PipelineError` is an exception group of these.
@@ -40,6 +41,7 @@ __all__ = [
     "SerializationError",
     "ServerError",
     "ServersUnavailable",
+    "StorageError",
 ]
 
 
@@ -184,6 +186,10 @@ class ProcessRaised(GearmanError):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+class StorageError(GearmanError):
+    """A store of jobs cannot be opened, read or written; the message names it and says why."""
 
 
 class ConfigError(GearmanError, ValueError):

@@ -72,8 +72,8 @@ _ERROR_CODES: Final[dict[str, tuple[str, str]]] = {
     "INVALID_FUNCTION_NAME": ("A function name is empty.", "No: it takes it."),
     "QUEUE_ERROR": (
         "The function has as many jobs as its `maxqueue` allows, or there are as many jobs, or bytes of workloads, as "
-        "the options allow; the text says which limit it is.",
-        "Yes, for `maxqueue`.",
+        "the options allow, or the store does not take the job; the text says which it is.",
+        "Yes, for `maxqueue` and the store.",
     ),
     "TOO_MANY_CONNECTIONS": (
         "There are as many connections as the options allow, in total or from one address; the connection is closed "

@@ -170,7 +170,9 @@ def limits_command(
 def list_command(
     *,
     function: FunctionArgument,
-    state: Annotated[Literal["queued", "running", "scheduled"] | None, typer.Option(help="Only in this state.")] = None,
+    state: Annotated[
+        Literal["committing", "queued", "running", "scheduled"] | None, typer.Option(help="Only in this state.")
+    ] = None,
     priority: Annotated[Literal["high", "normal", "low"] | None, typer.Option(help="Only of this priority.")] = None,
     unique: Annotated[
         str | None, typer.Option("--unique", "-u", metavar="ID", help="Only with this unique ID.")

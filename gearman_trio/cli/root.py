@@ -32,6 +32,8 @@ _SUBCOMMANDS: Final = {
     "submit": ("jobs", "submit_command"),
     "admin": ("admin", "app"),
     "doctor": ("doctor", "doctor_command"),
+    "store": ("store", "app"),
+    "migrate": ("store", "migrate_command"),
     "demo": ("demo", "demo_command"),
     "version": ("root", "version_command"),
 }

@@ -1,4 +1,4 @@
-"""gearmand's options for its persistent queues, and the URL of the store of ours that stands for each of them."""
+"""Where background jobs are kept: our options, and gearmand's, for each of which a store of ours stands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from ..errors import ConfigError
+from ..storage import Durability
+from .fields import field_options
 from .option import FLAG, TEXT, Option, choice, number
 
 __all__ = ["QUEUE_OPTIONS", "store_url"]
 
+_STORED: Final = "Stored jobs"
 _GROUP: Final = "Persistent queue"
+
+#: Of `ServerOptions`, what is about stored jobs.
+_FIELDS: Final = ("store_timeout", "store_foreground", "replay")
+
 _BOTH: Final = "1.1, 2.x"
 _PATH: Final = TEXT.called("FILE")
 _PORT: Final = number(1, 65535).called("PORT")
@@ -34,13 +41,30 @@ _TYPES: Final = (
 )
 
 QUEUE_OPTIONS: Final = [
+    Option(
+        name="store",
+        group=_STORED,
+        kind=TEXT.called("URL"),
+        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql://..., mysql://...",
+        shown="memory:",
+        secret=True,
+    ),
+    Option(
+        name="durability",
+        group=_STORED,
+        kind=choice("LEVEL", *Durability),
+        help="What an acknowledged job survives: a power cut (full), or a killed server (normal, off); see the manual.",
+        shown="full",
+    ),
+    *(option for option in field_options((), group=_STORED) if option.field in _FIELDS),
     _option(
         "queue-type",
         "Where background jobs are kept, by gearmand's names; builtin is memory.",
         short="q",
         kind=choice("TYPE", *_TYPES),
         default="builtin",
-        remark="libtokyocabinet and libdrizzle are known by name only: their libraries are no more.",
+        remark="As `--store`, in tables of our own, whose names begin with that of gearmand's; `gearman-trio migrate` "
+        "brings what libsqlite3 left. For redis, libmemcached, libtokyocabinet and libdrizzle there is no store.",
     ),
     _option("libsqlite3-db", "The database of --queue-type libsqlite3.", kind=_PATH),
     _option("libsqlite3-table", "Its table.", default="gearman_queue"),
@@ -80,18 +104,21 @@ QUEUE_OPTIONS: Final = [
 
 
 def store_url(values: Mapping[str, Any]) -> str | None:
-    """The URL of the store that gearmand's options for its queue ask for; ``None`` for memory.
+    """The URL of the store that ``--store``, or gearmand's options for its queue, ask for; ``None`` for memory.
 
-    Tables and prefixes are part of the URL, as ``?table=`` and ``?prefix=``, so that the rows which a gearmand left can
-    be found.
+    gearmand's tables and prefixes are part of the URL, as ``?table=`` and ``?prefix=``; ours begin with the same name.
 
     Args:
         values: the value of each option by its long name.
 
     Raises:
-        ConfigError: an option is missing that the type of queue needs, or there is no store of its kind. The message
-            names the option.
+        ConfigError: an option is missing that the type of queue needs, there is no store of its kind, or there are two
+            stores. The message names the option.
     """
+    if values["store"] is not None:
+        if values["queue-type"] != "builtin":
+            raise ConfigError(f"--store and --queue-type {values['queue-type']}: expected one of them")
+        return str(values["store"])
     match values["queue-type"]:
         case "builtin":
             return None

@@ -9,6 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Final
 
 from . import dispatcher
+from .batch import BadRow, Batch, JobUpdate, StoredJob
 from .dispatcher import Dispatcher
 from .job import PRIORITIES
 from .peer import Peer
@@ -18,12 +19,16 @@ from .statistics import Counters, FunctionStatistics, PeerStatistics
 __all__ = [
     "COMPILED",
     "PRIORITIES",
+    "BadRow",
+    "Batch",
     "Counters",
     "Dispatcher",
     "FunctionStatistics",
+    "JobUpdate",
     "Peer",
     "PeerStatistics",
     "Policy",
+    "StoredJob",
 ]
 
 #: Whether this package, `protocol` and the pump of `transport` run as compiled by mypyc; if not, as plain Python.

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..protocol.codec import TEXT
 from .function import Function
-from .job import QUEUED, SCHEDULED
+from .job import COMMITTING, QUEUED, SCHEDULED
 from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
@@ -52,7 +52,7 @@ class Admin:
         shutdown: ``"now"`` or ``"graceful"`` once an administrator has asked for it, else empty.
     """
 
-    __slots__ = ("_answering", "_outcomes", "_peers", "_policy", "_registry", "_waking", "shutdown")
+    __slots__ = ("_outcomes", "_peers", "_policy", "_registry", "_waking", "shutdown")
 
     def __init__(
         self,
@@ -60,14 +60,12 @@ class Admin:
         outcomes: Outcomes,
         waking: Waking,
         peers: dict[int, Peer],
-        answering: dict[Peer, None],
     ) -> None:
         self._registry = registry
         self._policy = registry.policy
         self._outcomes = outcomes
         self._waking = waking
         self._peers = peers
-        self._answering = answering
         self.shutdown: str = ""
 
     def command(self, peer: Peer, kind: int, line: bytes, now: float) -> None:
@@ -110,13 +108,7 @@ class Admin:
                 peer.send(_UNKNOWN % (words[0] if words else b""))
 
     def _table(self, peer: Peer, rows: Iterator[bytes]) -> None:
-        self._answer(peer, chain(rows, _END))
-
-    def _answer(self, peer: Peer, rows: Iterator[bytes]) -> None:
-        """Begin an answer that may be long; the dispatcher makes the rest of it."""
-        peer.answer(rows)
-        if peer.rows is not None:
-            self._answering[peer] = None
+        peer.answer(chain(rows, _END))
 
     def _show(self, peer: Peer, words: list[bytes]) -> None:
         what = [word.lower() for word in words[1:3]]
@@ -190,13 +182,13 @@ class Admin:
             self._waking.resumed(function, now)
             peer.send(_OK)
         else:
-            self._answer(peer, self._purge(function))
+            peer.answer(self._purge(function))
 
     def _purge(self, function: Function) -> Iterator[bytes]:
         """End the jobs that the function has and that no worker has, one a row; the last row tells how many."""
         ended = 0
         for job in list(self._registry.jobs.values()):
-            if job.function is function and job.state in (QUEUED, SCHEDULED):
+            if job.function is function and job.state in (COMMITTING, QUEUED, SCHEDULED):
                 self._outcomes.cancel_job(job)
                 ended += 1
             yield b""

@@ -113,22 +113,22 @@ class Assignments:
         if worker.abilities:
             self._drop_abilities(worker, now, requeue=False)
         for job in list(worker.running):
-            self._lose(job, now)
+            self._lose(job, "its worker was lost", now)
 
     def timed_out(self, job: Job, now: float) -> None:
         """A job has outlived CAN_DO_TIMEOUT. Its worker's result, should it come, finds no job."""
         self._registry.counters.timed_out += 1
         if self._policy.requeue_on_timeout:
-            self._lose(job, now)
+            self._lose(job, "its time ran out", now)
         else:
             self._outcomes.end_failed(job)
 
     def _lose_all(self, worker: Peer, function: Function, now: float) -> None:
         """A worker has lost its running jobs of one function."""
         for job in [job for job in worker.running if job.function is function]:
-            self._lose(job, now)
+            self._lose(job, "its worker said that it cannot do it", now)
 
-    def _lose(self, job: Job, now: float) -> None:
+    def _lose(self, job: Job, reason: str, now: float) -> None:
         """A running job has lost its worker."""
         if not job.clients and not job.background:
             self._registry.counters.abandoned += 1
@@ -137,7 +137,7 @@ class Assignments:
             self._registry.counters.failed += 1
             self._outcomes.end_failed(job)
         else:
-            self._registry.requeue(job)
+            self._registry.requeue(job, reason)
             self._waking.job_queued(job.function, now)
 
     def _choose(self, worker: Peer) -> Function | None:

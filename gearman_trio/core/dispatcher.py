@@ -11,7 +11,7 @@ Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a fai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
@@ -19,6 +19,8 @@ from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, response_prefix
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
 from .assignment import Assignments
+from .batch import BadRow, Batch, StoredJob
+from .commits import Commits
 from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
@@ -65,12 +67,13 @@ class Dispatcher:
         waking = Waking(self._registry)
         self._waking = waking
         self._outcomes = Outcomes(self._registry)
-        self._submissions = Submissions(self._registry, waking)
+        self._commits = Commits(self._registry, self._registry.ledger, waking) if policy.durable else None
+        self._submissions = Submissions(self._registry, waking, self._commits)
         self._assignments = Assignments(self._registry, waking, self._outcomes)
         self._peers: dict[int, Peer] = {}
         self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
-        self._admin = Admin(self._registry, self._outcomes, waking, self._peers, self.answering)
+        self._admin = Admin(self._registry, self._outcomes, waking, self._peers)
         self._handlers = self._make_handlers(self._admin)
 
     # Doors
@@ -84,7 +87,7 @@ class Dispatcher:
         """
         self._registry.counters.connections += 1
         decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
-        peer = Peer(self._registry.counters.connections, address, decoder, self._touched)
+        peer = Peer(self._registry.counters.connections, address, decoder, self._touched, self.answering)
         peer.exceptions = self._policy.exceptions
         peer.admin = admin
         self._peers[peer.number] = peer
@@ -106,15 +109,15 @@ class Dispatcher:
             else:
                 handler(peer, kind, body, now)
         if peer.decoder.failure is not None:
+            # Before the failure, after which nothing more is put in line.
+            send_error(peer, "INVALID_PACKET", str(peer.decoder.failure))
             peer.failure = str(peer.decoder.failure)
-            send_error(peer, "INVALID_PACKET", peer.failure)
 
     def disconnect(self, peer: Peer, now: float) -> None:
         """A connection has ended, for whatever reason: nothing of it stays in any index."""
         if peer.gone:
             return
         peer.leave()
-        self.answering.pop(peer, None)
         del self._peers[peer.number]
         # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
         self._outcomes.client_gone(peer)
@@ -143,8 +146,6 @@ class Dispatcher:
     def go_on(self, peer: Peer) -> None:
         """Make the next part of the long answer of a peer in `answering`."""
         peer.go_on()
-        if peer.rows is None:
-            del self.answering[peer]
 
     def set_clock(self, epoch_offset: float) -> None:
         """Say what to add to monotonic seconds for epoch seconds; at the start, and whenever the wall clock is set."""
@@ -158,7 +159,36 @@ class Dispatcher:
         """Let go of every job, and of the memory that it takes. The last door; only questions may follow."""
         self._registry.close()
 
+    # Doors for a store; only where the policy says that jobs are stored
+
+    def take_batch(self) -> Batch | None:
+        """What is to be stored now, to be answered by `committed` or `refuse`; `None` for nothing.
+
+        An empty batch is one whose jobs have come and gone, and that nevertheless somebody waits for.
+        """
+        ledger = self._registry.ledger
+        return None if ledger.batch.empty else ledger.take(self._registry.last_handle)
+
+    def committed(self, number: int, now: float) -> None:
+        """Every batch up to this one is stored; those who wait for that are answered, and their jobs queued."""
+        assert self._commits is not None
+        self._commits.committed(number, now + self._submissions.epoch_offset, now)
+
+    def refuse(self, text: str) -> None:
+        """Nothing is being stored: answer all who wait, and all who come before the next `committed`, with ERROR."""
+        assert self._commits is not None
+        self._commits.refuse(text)
+
+    def restore(self, stored: Sequence[StoredJob], now: float) -> list[BadRow]:
+        """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
+        assert self._commits is not None
+        return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
+
     # Questions
+
+    def has_unstored(self) -> bool:
+        """Whether `take_batch` would give something."""
+        return not self._registry.ledger.batch.empty
 
     def next_deadline(self) -> float:
         """When `expire` must be called next, infinity for never."""
@@ -171,9 +201,9 @@ class Dispatcher:
         return self._registry.schedule.next_time() != inf
 
     def has_work(self) -> bool:
-        """Whether a job is running, or queued for a worker that is connected and may have it. O(functions)."""
+        """Whether a job is running, being stored, or queued for a connected worker that may have it. O(functions)."""
         return any(
-            function.running or (function.queued and function.workers and not function.paused)
+            function.running or function.committing or (function.queued and function.workers and not function.paused)
             for function in self._registry.functions.values()
         )
 

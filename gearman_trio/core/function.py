@@ -20,6 +20,7 @@ class Function:
         queued: how many jobs are in the queues.
         running: how many jobs workers hold.
         scheduled: how many jobs wait for their time.
+        committing: how many jobs wait to be stored.
         workers: the connections that have the ability, in the order in which they said so.
         sleepers: those of them that sleep, longest first.
         wakes: how many workers were woken for this function and have not grabbed since.
@@ -35,6 +36,7 @@ class Function:
         "_queues",
         "by_unique",
         "by_workload",
+        "committing",
         "held_bytes",
         "limits",
         "name",
@@ -55,6 +57,7 @@ class Function:
         self.queued: int = 0
         self.running: int = 0
         self.scheduled: int = 0
+        self.committing: int = 0
         self.workers: dict[Peer, None] = {}
         # An OrderedDict and not a dict: taking from the front stays O(1) after many have left.
         self.sleepers: OrderedDict[Peer, None] = OrderedDict()
@@ -70,7 +73,7 @@ class Function:
     @property
     def total(self) -> int:
         """How many live jobs the function has, in any state."""
-        return self.queued + self.running + self.scheduled
+        return self.queued + self.running + self.scheduled + self.committing
 
     @property
     def idle(self) -> bool:
@@ -137,13 +140,14 @@ class Function:
             self.by_workload[job.workload] = job
 
     def forget(self, job: Job) -> None:
-        """Undo `remember`."""
+        """Undo `remember`. A job that a store gave back may have been remembered in the place of this one."""
         unique = job.unique
         if not unique:
             return
         if unique != b"-":
-            del self.by_unique[unique]
-        elif job.workload:
+            if self.by_unique.get(unique) is job:
+                del self.by_unique[unique]
+        elif job.workload and self.by_workload.get(job.workload) is job:
             del self.by_workload[job.workload]
 
     def close(self) -> None:

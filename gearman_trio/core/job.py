@@ -2,7 +2,8 @@
 
 Rule 1: a job changes its state only by `Job.move`, which reads `TRANSITIONS`; what is not in that table cannot happen.
 
-Rule 2: a job is in exactly one of scheduled, queued and running, and leaves the registry exactly once, for finished.
+Rule 2: a job is in exactly one of committing, scheduled, queued and running, and leaves the registry exactly once, for
+finished.
 
 WARNING: `docs/reference/job-states.md` is generated from `TRANSITIONS`.
 """
@@ -44,19 +45,25 @@ SCHEDULED: Final = 1
 QUEUED: Final = 2
 RUNNING: Final = 3
 FINISHED: Final = 4
-STATES: Final = ("new", "scheduled", "queued", "running", "finished")
+COMMITTING: Final = 5
+STATES: Final = ("new", "scheduled", "queued", "running", "finished", "committing")
 
 POSTPONE: Final = 0
 ENQUEUE: Final = 1
 ASSIGN: Final = 2
 REQUEUE: Final = 3
 FINISH: Final = 4
-EVENTS: Final = ("postpone", "enqueue", "assign", "requeue", "finish")
+COMMIT: Final = 5
+EVENTS: Final = ("postpone", "enqueue", "assign", "requeue", "finish", "commit")
 
 #: (state before, event, state after, what makes it happen).
 TRANSITIONS: Final[list[tuple[int, int, int, str]]] = [
     (NEW, POSTPONE, SCHEDULED, "SUBMIT_JOB_EPOCH or SUBMIT_JOB_SCHED with a time to come"),
     (NEW, ENQUEUE, QUEUED, "any other submission"),
+    (NEW, COMMIT, COMMITTING, "a submission of a job that is to be stored first"),
+    (COMMITTING, POSTPONE, SCHEDULED, "it is stored, and its time is to come"),
+    (COMMITTING, ENQUEUE, QUEUED, "it is stored"),
+    (COMMITTING, FINISH, FINISHED, "cancelled, or the store did not take it"),
     (SCHEDULED, ENQUEUE, QUEUED, "its time has come"),
     (SCHEDULED, FINISH, FINISHED, "cancelled"),
     (QUEUED, ASSIGN, RUNNING, "a worker grabbed it"),
@@ -76,7 +83,7 @@ def _next_states() -> list[int]:
 
 
 _NEXT: Final = _next_states()
-_EVENT_COUNT: Final = 5
+_EVENT_COUNT: Final = 6
 
 
 #: Of jobs that no connection hears of. It is shared, so that such a job has no list of its own; nobody changes it.
@@ -105,12 +112,15 @@ class Job:
         numerator: the last WORK_STATUS, as the worker sent it.
         denominator: likewise.
         timer: the running time limit, where the worker's ability has one.
+        row: its number in the store; 0 where it is not stored.
+        commit: the number of the batch that stores it, while that is not done; else 0.
     """
 
     __slots__ = (
         "attempts",
         "background",
         "clients",
+        "commit",
         "denominator",
         "function",
         "handle",
@@ -119,6 +129,7 @@ class Job:
         "previous",
         "priority",
         "reducer",
+        "row",
         "run_at",
         "state",
         "timer",
@@ -143,6 +154,8 @@ class Job:
         self.numerator: bytes = b"0"
         self.denominator: bytes = b"0"
         self.timer: Timer | None = None
+        self.row: int = 0
+        self.commit: int = 0
         # The neighbours in the queue that holds the job; see queues.py.
         self.previous: Job | None = None
         self.next: Job | None = None

@@ -14,16 +14,38 @@ if TYPE_CHECKING:
     from .function import Function
     from .job import Job
 
-__all__ = ["Peer"]
+__all__ = ["Held", "Peer"]
 
 #: How many rows of a long answer are made at once: some tenths of a millisecond.
 _ROWS_AT_ONCE: Final = 1000
 
-#: How much may wait behind a long answer. A peer that asks for more without reading is cut off.
+#: How much may wait behind such an answer, or behind one that waits for the store; with more the peer is cut off.
 _MAX_BEHIND_BYTES: Final = 64 * 1024 * 1024
 
-#: What a further long answer that waits counts for.
+#: What a long answer that waits counts for.
 _WAITING_ANSWER_BYTES: Final = 1000
+
+#: What the answer to a submission that is yet to be stored counts for, besides the job's workload.
+_HELD_BYTES: Final = 100
+
+
+class Held:
+    """The answer to a submission whose job is yet to be stored.
+
+    Attributes:
+        job: the job.
+        number: of the batch that stores it.
+        size: of the workload.
+        answer: the packet, once it is known whether the job is stored; until then ``b""``.
+    """
+
+    __slots__ = ("answer", "job", "number", "size")
+
+    def __init__(self, job: Job, number: int) -> None:
+        self.job = job
+        self.number = number
+        self.size: int = len(job.workload)
+        self.answer: bytes = b""
 
 
 class Peer:
@@ -36,8 +58,10 @@ class Peer:
         outbox_bytes: how many bytes that is.
         admin: whether it may give the commands that are for administrators alone.
         rows: the rest of a long answer that is being made, or `None`.
-        behind_bytes: about how much waits behind that answer.
-        held: whether nothing may be put into the outbox, because of such an answer or because the connection has ended.
+        held: whether nothing may be put into the outbox, because of such an answer, because the answer to a submission
+            waits for the store, or because the connection has ended. What is sent meanwhile waits in line: clients
+            match answers by their order.
+        behind_bytes: about how much waits in line.
         decoder: cuts what the connection sends into packets.
         client_id: by SET_CLIENT_ID; empty where there was none.
         exceptions: whether WORK_EXCEPTION is to be forwarded (OPTION_REQ ``exceptions``).
@@ -57,8 +81,11 @@ class Peer:
     """
 
     __slots__ = (
-        "_behind",
+        "_answering",
+        "_line",
+        "_storing_bytes",
         "_touched",
+        "_unanswered",
         "abilities",
         "address",
         "admin",
@@ -85,17 +112,25 @@ class Peer:
         "woken_for",
     )
 
-    def __init__(self, number: int, address: str, decoder: Decoder, touched: list[Peer]) -> None:
+    def __init__(
+        self, number: int, address: str, decoder: Decoder, touched: list[Peer], answering: dict[Peer, None]
+    ) -> None:
         self.number = number
         self.address = address
         self.decoder = decoder
+        # Of the dispatcher: the peers with something in their outboxes, and those with rows to be made.
         self._touched = touched
+        self._answering = answering
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
         self.admin: bool = False
         self.rows: Iterator[bytes] | None = None
-        self._behind: deque[bytes | Iterator[bytes]] = deque()
+        # What waits its turn. Invariant: empty unless `held`.
+        self._line: deque[bytes | Iterator[bytes] | Held] = deque()
+        # Those in line that have no answer yet, in the same order.
+        self._unanswered: deque[Held] = deque()
         self.behind_bytes: int = 0
+        self._storing_bytes: int = 0
         self.held: bool = False
         self.client_id: bytes = b""
         self.exceptions: bool = False
@@ -113,6 +148,11 @@ class Peer:
         self.failure: str = ""
         self.gone: bool = False
 
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory waits here that is not in the outbox."""
+        return self.behind_bytes + self._storing_bytes
+
     def send(self, data: bytes) -> None:
         """Queue bytes for this connection."""
         if self.held:
@@ -128,7 +168,7 @@ class Peer:
         if self.held:
             self._wait(rows, _WAITING_ANSWER_BYTES)
         else:
-            self.rows = rows
+            self._begin(rows)
             self.go_on()
 
     def go_on(self) -> None:
@@ -136,43 +176,91 @@ class Peer:
         rows = self.rows
         assert rows is not None, "no answer is under way"
         made = list(islice(rows, _ROWS_AT_ONCE))
-        self.held = False
         data = b"".join(made)
         if data:
-            self.send(data)
+            self._let_through(data)
+        if len(made) < _ROWS_AT_ONCE:
+            self.rows = None
+            del self._answering[self]
+            self.advance()
+
+    def hold(self, job: Job, number: int) -> bool:
+        """Put the answer to a submission in line, to be sent when its job is stored.
+
+        Say whether it is the first one for this batch, so that `take_due` must be called when the batch is stored.
+        """
+        if self.failure:
+            return False
+        first = not self._unanswered or self._unanswered[-1].number != number
+        held = Held(job, number)
+        self._unanswered.append(held)
+        self._storing_bytes += held.size
         self.held = True
-        if len(made) == _ROWS_AT_ONCE:
-            return
-        self.rows = None
-        self.held = False
-        while self._behind:
-            waited = self._behind.popleft()
-            if isinstance(waited, bytes):
-                self.behind_bytes -= len(waited)
-                self.send(waited)
+        self._wait(held, _HELD_BYTES)
+        return first
+
+    def take_due(self, number: int) -> list[Held]:
+        """The answers that wait for a batch up to this one; whoever takes them sets them, and then calls `advance`."""
+        due: list[Held] = []
+        while self._unanswered and self._unanswered[0].number <= number:
+            held = self._unanswered.popleft()
+            self._storing_bytes -= held.size
+            due.append(held)
+        return due
+
+    def advance(self) -> None:
+        """Send what is in line, up to an answer that is made of rows or is not there yet."""
+        line = self._line
+        while line and self.rows is None:
+            first = line[0]
+            if isinstance(first, bytes):
+                self.behind_bytes -= len(first)
+                self._let_through(first)
+            elif isinstance(first, Held):
+                if not first.answer:
+                    return
+                self.behind_bytes -= _HELD_BYTES
+                self._let_through(first.answer)
             else:
                 self.behind_bytes -= _WAITING_ANSWER_BYTES
-                self.rows = waited
-                self.held = True
-                return
+                self._begin(first)
+            line.popleft()
+        self.held = self.rows is not None
 
     def leave(self) -> None:
         """The connection has ended."""
         self.gone = True
         self.held = True
         self.rows = None
-        self._behind.clear()
+        self._answering.pop(self, None)
+        self._line.clear()
+        self._unanswered.clear()
         self.behind_bytes = 0
+        self._storing_bytes = 0
         self.take_outbox()
 
-    def _wait(self, waiting: bytes | Iterator[bytes], size: int) -> None:
-        """Put something behind the answer under way."""
+    def _begin(self, rows: Iterator[bytes]) -> None:
+        self.rows = rows
+        self.held = True
+        self._answering[self] = None
+
+    def _let_through(self, data: bytes) -> None:
+        """Send something that is its turn, before what is in line."""
+        self.held = False
+        self.send(data)
+        self.held = True
+
+    def _wait(self, waiting: bytes | Iterator[bytes] | Held, size: int) -> None:
+        """Put something in line."""
         if self.gone or self.failure:
             return
-        self._behind.append(waiting)
+        self._line.append(waiting)
         self.behind_bytes += size
         if self.behind_bytes > _MAX_BEHIND_BYTES:
-            self.failure = f"{self.behind_bytes} bytes wait behind an answer that is not read"
+            why = "is yet to be stored" if self.rows is None else "is not read"
+            self.failure = f"{self.behind_bytes} bytes wait behind an answer that {why}"
+            # Others may have brought it about: the runtime looks here for peers to disconnect.
+            self._answering[self] = None
 
     def take_outbox(self) -> list[bytes]:
         """What is to be sent now; the outbox is empty afterwards."""

@@ -42,12 +42,18 @@ class Policy:
             as gearmand does, and do not let them go on.
         unique_jobs_with_handles: whether ``show unique jobs`` gives handles too (gearmand 2.2).
         exceptions: whether every connection starts with the ``exceptions`` option on (gearmand's ``--exceptions``).
+        durable: whether background jobs are stored before they are acknowledged.
+        store_foreground: whether foreground jobs are, too.
+        first_row: the number of the first job that is stored.
+        max_stored_bytes: the largest workload that the store takes.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """
 
     __slots__ = (
+        "durable",
         "exceptions",
         "first_handle",
+        "first_row",
         "global_priority",
         "handle_prefix",
         "max_attempts",
@@ -59,11 +65,13 @@ class Policy:
         "max_jobs",
         "max_jobs_per_function",
         "max_packet_bytes",
+        "max_stored_bytes",
         "max_unique_bytes",
         "process_id",
         "requeue_on_cant_do",
         "requeue_on_timeout",
         "round_robin",
+        "store_foreground",
         "time_zone",
         "unique_jobs_with_handles",
         "verbosity",
@@ -98,6 +106,10 @@ class Policy:
         requeue_on_cant_do: bool = False,
         unique_jobs_with_handles: bool = False,
         exceptions: bool = False,
+        durable: bool = False,
+        store_foreground: bool = False,
+        first_row: int = 1,
+        max_stored_bytes: int = MAX_PACKET_BYTES,
         time_zone: tzinfo | None = None,
     ) -> None:
         self.handle_prefix = handle_prefix
@@ -123,4 +135,8 @@ class Policy:
         self.requeue_on_cant_do = requeue_on_cant_do
         self.unique_jobs_with_handles = unique_jobs_with_handles
         self.exceptions = exceptions
+        self.durable = durable
+        self.store_foreground = store_foreground
+        self.first_row = first_row
+        self.max_stored_bytes = max_stored_bytes
         self.time_zone = time_zone

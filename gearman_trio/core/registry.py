@@ -8,9 +8,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from .batch import StoredJob
 from .deadlines import Deadlines, Timer
 from .function import Function
-from .job import ASSIGN, ENQUEUE, FINISH, NOBODY, POSTPONE, QUEUED, REQUEUE, RUNNING, SCHEDULED, Job
+from .job import (
+    ASSIGN,
+    COMMIT,
+    COMMITTING,
+    ENQUEUE,
+    FINISH,
+    NOBODY,
+    POSTPONE,
+    QUEUED,
+    REQUEUE,
+    RUNNING,
+    SCHEDULED,
+    Job,
+)
+from .ledger import Ledger
 from .peer import Peer
 from .policy import Policy
 from .statistics import Counters
@@ -27,6 +42,7 @@ class Registry:
     Attributes:
         policy: the operator's choices.
         counters: what has been done.
+        ledger: what a store is to be told; unused where no job is stored.
         functions: by name, in the order in which they were first heard of.
         jobs: live jobs by handle.
         held_bytes: how long the workloads of all live jobs are together.
@@ -43,6 +59,7 @@ class Registry:
         "functions",
         "held_bytes",
         "jobs",
+        "ledger",
         "policy",
         "schedule",
         "timers",
@@ -51,6 +68,7 @@ class Registry:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.counters = Counters()
+        self.ledger = Ledger(policy.first_row)
         self.functions: dict[bytes, Function] = {}
         self.jobs: dict[bytes, Job] = {}
         self.held_bytes: int = 0
@@ -63,6 +81,11 @@ class Registry:
         self.schedule = Deadlines()
         self._next_handle: int = policy.first_handle
         self._sweep_at: int = _MANY_FUNCTIONS
+
+    @property
+    def last_handle(self) -> int:
+        """The number in the handle that was given last."""
+        return self._next_handle - 1
 
     def function(self, name: bytes) -> Function:
         """The record of a function, made where there is none yet.
@@ -84,14 +107,22 @@ class Registry:
         handle = b"%s:%d" % (self.policy.handle_prefix, self._next_handle)
         self._next_handle += 1
         job = Job(handle, function, unique, workload, priority)
-        self.jobs[handle] = job
-        function.remember(job)
-        if unique:
-            self._remember(job)
-        size = len(workload)
-        self.held_bytes += size
-        function.held_bytes += size
+        self._add(job)
         self.counters.submitted += 1
+        return job
+
+    def restore(self, stored: StoredJob) -> Job:
+        """A job of an earlier run, with its handle, findable, in no queue yet."""
+        function = self.function(stored.function)
+        job = Job(stored.handle, function, stored.unique, stored.workload, stored.priority)
+        job.background = True
+        job.reducer = stored.reducer
+        job.run_at = stored.run_at
+        job.attempts = stored.attempts
+        job.row = stored.row
+        # Where a live job has the unique ID, there are two of them now, and submissions join the older one.
+        self._add(job)
+        self.counters.restored += 1
         return job
 
     def attach(self, job: Job, peer: Peer) -> None:
@@ -107,16 +138,25 @@ class Registry:
         del peer.attached[job]
         job.clients = [client for client in job.clients if client is not peer] or NOBODY
 
+    def commit(self, job: Job) -> None:
+        """Keep a new job back until it is stored."""
+        job.move(COMMIT)
+        job.function.committing += 1
+
     def enqueue(self, job: Job) -> None:
-        """Queue a new job, or one whose time has come."""
+        """Queue a new job, one that is stored now, or one whose time has come."""
         if job.state == SCHEDULED:
             job.function.scheduled -= 1
             job.timer = None
+        elif job.state == COMMITTING:
+            job.function.committing -= 1
         job.move(ENQUEUE)
         job.function.push(job)
 
     def postpone(self, job: Job, run_at: float) -> None:
-        """Keep a new job back until `run_at`, epoch seconds."""
+        """Keep a new job, or one that is stored now, back until `run_at`, epoch seconds."""
+        if job.state == COMMITTING:
+            job.function.committing -= 1
         job.move(POSTPONE)
         job.run_at = run_at
         job.function.scheduled += 1
@@ -135,13 +175,15 @@ class Registry:
             job.timer = Timer(job, None)
             self.timers.add(deadline, job.timer)
 
-    def requeue(self, job: Job) -> None:
+    def requeue(self, job: Job, error: str) -> None:
         """Take a running job from its worker and put it at the tail of its priority, its progress forgotten."""
         self._leave_worker(job)
         job.move(REQUEUE)
         job.numerator = b"0"
         job.denominator = b"0"
         job.function.push(job)
+        if job.row:
+            self.ledger.update(job, error)
         self.counters.requeued += 1
 
     def remove(self, job: Job) -> None:
@@ -156,7 +198,11 @@ class Registry:
             if job.timer is not None:
                 self.schedule.cancel(job.timer)
                 job.timer = None
+        elif job.state == COMMITTING:
+            function.committing -= 1
         job.move(FINISH)
+        if job.row:
+            self.ledger.remove(job)
         for client in job.clients:
             client.attached.pop(job, None)
         job.clients = NOBODY
@@ -190,6 +236,17 @@ class Registry:
     def find_unique(self, unique: bytes) -> Job | None:
         """The youngest live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none (gearmand)."""
         return self._uniques.get(unique)
+
+    def _add(self, job: Job) -> None:
+        """Put a job into every index, and count it."""
+        function = job.function
+        self.jobs[job.handle] = job
+        function.remember(job)
+        if job.unique:
+            self._remember(job)
+        size = len(job.workload)
+        self.held_bytes += size
+        function.held_bytes += size
 
     def _remember(self, job: Job) -> None:
         """Make a job findable by its unique ID alone, unless that is ``-``, which names the workload."""

@@ -16,6 +16,8 @@ from .peer import Peer
 __all__ = [
     "NOOP",
     "NO_JOB",
+    "error_packet",
+    "handle_packet",
     "read_fields",
     "send_assignment",
     "send_error",
@@ -56,14 +58,24 @@ def send_packet(peer: Peer, prefix: bytes, body: bytes) -> None:
 
 def send_error(peer: Peer, code: str, text: str) -> None:
     """Send ERROR; the code is one of libgearman's return codes without its prefix, the text has no NUL at its end."""
+    peer.send(error_packet(code, text))
+
+
+def error_packet(code: str, text: str) -> bytes:
+    """The packet that `send_error` sends."""
     body = code.encode() + b"\0" + text.encode("utf-8", "backslashreplace")
-    peer.send(_ERROR + pack_size(len(body)) + body)
+    return _ERROR + pack_size(len(body)) + body
 
 
 def send_handle(peer: Peer, prefix: bytes, job: Job) -> None:
     """Send a packet that holds a handle and nothing else: JOB_CREATED, WORK_FAIL."""
+    peer.send(handle_packet(prefix, job))
+
+
+def handle_packet(prefix: bytes, job: Job) -> bytes:
+    """The packet that `send_handle` sends."""
     handle = job.handle
-    peer.send(prefix + pack_size(len(handle)) + handle)
+    return prefix + pack_size(len(handle)) + handle
 
 
 def send_assignment(peer: Peer, kind: int, job: Job) -> None:

@@ -14,8 +14,10 @@ class Counters:
 
     Attributes:
         submitted: new jobs.
+        restored: jobs of an earlier run that came back from the store.
         coalesced: submissions that joined a live job.
         rejected: submissions answered with ERROR.
+        refused: new jobs that the store did not take; their submissions are among the rejected.
         assigned: jobs given to workers, each attempt counted.
         completed: jobs ended by WORK_COMPLETE.
         failed: jobs ended by WORK_FAIL, or for want of further attempts.
@@ -35,8 +37,10 @@ class Counters:
         "connections",
         "failed",
         "raised",
+        "refused",
         "rejected",
         "requeued",
+        "restored",
         "submitted",
         "timed_out",
     )
@@ -44,8 +48,10 @@ class Counters:
     def __init__(self) -> None:
         self.connections: int = 0
         self.submitted: int = 0
+        self.restored: int = 0
         self.coalesced: int = 0
         self.rejected: int = 0
+        self.refused: int = 0
         self.assigned: int = 0
         self.completed: int = 0
         self.failed: int = 0
@@ -60,8 +66,10 @@ class Counters:
         copy = Counters()
         copy.connections = self.connections
         copy.submitted = self.submitted
+        copy.restored = self.restored
         copy.coalesced = self.coalesced
         copy.rejected = self.rejected
+        copy.refused = self.refused
         copy.assigned = self.assigned
         copy.completed = self.completed
         copy.failed = self.failed
@@ -82,13 +90,25 @@ class FunctionStatistics:
         normal: likewise.
         low: likewise.
         scheduled: how many jobs wait for their time.
+        committing: how many jobs wait to be stored.
         running: how many jobs workers hold.
         workers: how many connections have the ability.
         sleeping: how many of them sleep.
         paused: whether an administrator keeps its jobs from workers.
     """
 
-    __slots__ = ("high", "low", "name", "normal", "paused", "running", "scheduled", "sleeping", "workers")
+    __slots__ = (
+        "committing",
+        "high",
+        "low",
+        "name",
+        "normal",
+        "paused",
+        "running",
+        "scheduled",
+        "sleeping",
+        "workers",
+    )
 
     def __init__(self, function: Function) -> None:
         self.name = function.name
@@ -96,6 +116,7 @@ class FunctionStatistics:
         self.normal = function.waiting(NORMAL)
         self.low = function.waiting(LOW)
         self.scheduled = function.scheduled
+        self.committing = function.committing
         self.running = function.running
         self.workers = len(function.workers)
         self.sleeping = len(function.sleepers)
@@ -118,7 +139,7 @@ class PeerStatistics:
         running: how many jobs it works on.
         attached: how many jobs it hears of.
         sleeping: whether it waits to be woken.
-        outbox_bytes: how much waits to be sent to it.
+        outbox_bytes: how much waits to be sent to it, or to be stored for it.
     """
 
     __slots__ = ("abilities", "address", "attached", "client_id", "number", "outbox_bytes", "running", "sleeping")
@@ -131,4 +152,4 @@ class PeerStatistics:
         self.running = len(peer.running)
         self.attached = len(peer.attached)
         self.sleeping = peer.sleeping
-        self.outbox_bytes = peer.outbox_bytes
+        self.outbox_bytes = peer.outbox_bytes + peer.held_bytes

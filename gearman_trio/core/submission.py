@@ -7,6 +7,7 @@ from typing import Final
 
 from ..protocol.codec import response_prefix, wrong_count
 from ..protocol.table import PACKETS, PacketType
+from .commits import Commits
 from .function import Function
 from .job import HIGH, LOW, NORMAL, Job
 from .peer import Peer
@@ -44,9 +45,9 @@ class Submissions:
         epoch_offset: epoch seconds minus monotonic seconds, kept current by the runtime.
     """
 
-    __slots__ = ("_limited", "_policy", "_registry", "_waking", "closed", "epoch_offset")
+    __slots__ = ("_commits", "_limited", "_policy", "_registry", "_waking", "closed", "epoch_offset")
 
-    def __init__(self, registry: Registry, waking: Waking) -> None:
+    def __init__(self, registry: Registry, waking: Waking, commits: Commits | None) -> None:
         self._registry = registry
         self._policy = policy = registry.policy
         self._limited = bool(
@@ -56,6 +57,8 @@ class Submissions:
             or policy.max_held_bytes_per_function
         )
         self._waking = waking
+        # None where no job is ever stored.
+        self._commits = commits
         self.closed: bool = False
         self.epoch_offset: float = 0.0
 
@@ -65,8 +68,12 @@ class Submissions:
         if len(fields) != 3:
             self._reject(client, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
             return
-        job = self._new_job(client, kind, fields[0], fields[1], fields[2])
-        if job is not None:
+        job = self._new_job(client, kind, now, fields[0], fields[1], fields[2])
+        if job is None:
+            return
+        if job.commit:
+            self._store(job, now)
+        else:
             self._registry.enqueue(job)
             self._waking.job_queued(job.function, now)
 
@@ -114,23 +121,34 @@ class Submissions:
         if len(reducer) > self._policy.max_function_bytes:
             self._reject(client, "ARGUMENT_TOO_LARGE", f"reducer: at most {self._policy.max_function_bytes} bytes")
             return
-        job = self._new_job(client, kind, fields[0], fields[1], workload)
-        if job is not None:
-            job.reducer = reducer
+        job = self._new_job(client, kind, now, fields[0], fields[1], workload)
+        if job is None:
+            return
+        job.reducer = reducer
+        if job.commit:
+            self._store(job, now)
+        else:
             self._registry.enqueue(job)
             self._waking.job_queued(job.function, now)
 
     def _submit_at(self, client: Peer, kind: int, fields: list[bytes], run_at: float, now: float) -> None:
-        job = self._new_job(client, kind, fields[0], fields[1], fields[-1])
+        job = self._new_job(client, kind, now, fields[0], fields[1], fields[-1])
         if job is None:
             return
-        if run_at > now + self.epoch_offset:
+        if job.commit:
+            job.run_at = run_at
+            self._store(job, now)
+        elif run_at > now + self.epoch_offset:
             self._registry.postpone(job, run_at)
         else:
             self._registry.enqueue(job)
             self._waking.job_queued(job.function, now)
 
-    def _new_job(self, client: Peer, kind: int, name: bytes, unique: bytes, workload: bytes) -> Job | None:
+    def _store(self, job: Job, now: float) -> None:
+        assert self._commits is not None
+        self._commits.store(job, now + self.epoch_offset)
+
+    def _new_job(self, client: Peer, kind: int, now: float, name: bytes, unique: bytes, workload: bytes) -> Job | None:
         """Answer the client; give the job where there is a new one, in no queue yet.
 
         A submission that joins a live job is not held to ``maxqueue``, as in gearmand, and never makes a background job
@@ -145,6 +163,11 @@ class Submissions:
             return None
         priority, background = SUBMISSIONS[kind]
         job = None if function is None else function.find(unique, workload)
+        commits = self._commits
+        objection = "" if commits is None else commits.objection(job, workload, background=background)
+        if objection:
+            self._reject(client, "QUEUE_ERROR", objection)
+            return None
         if job is not None:
             registry.counters.coalesced += 1
             created = None
@@ -165,7 +188,10 @@ class Submissions:
             job.background = True
         else:
             registry.attach(job, client)
-        send_handle(client, _JOB_CREATED, job)
+        if commits is None:
+            send_handle(client, _JOB_CREATED, job)
+        else:
+            commits.answer(client, job, now + self.epoch_offset, background=background)
         return created
 
     def _is_name(self, client: Peer, name: bytes) -> bool:

@@ -12,6 +12,7 @@ import attrs
 from ..config import Settings
 from ..errors import ConfigError
 from ..server import Listen, ServerOptions
+from ..storage import Store, make_store, schemes
 from ..transport import Address, TlsOptions, parse_address
 
 __all__ = ["Launch"]
@@ -42,6 +43,7 @@ class Launch:
         user: whom to become.
         file_descriptors: how many may be open.
         coredump: whether a crash leaves a core file.
+        store: where background jobs are kept, not open yet; ``None`` for memory.
     """
 
     options: ServerOptions
@@ -58,6 +60,7 @@ class Launch:
     user: str | None
     file_descriptors: int | None
     coredump: bool
+    store: Store | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -66,10 +69,6 @@ class Launch:
         Raises:
             ConfigError: two options do not go together.
         """
-        if settings.store_url() is not None:
-            raise ConfigError(
-                f"--queue-type: expected 'builtin', for jobs are kept in memory, got {settings['queue-type']!r}"
-            )
         everywhere = Address("*", settings["port"])
         pid_file = settings["pid-file"]
         return cls(
@@ -87,7 +86,20 @@ class Launch:
             user=settings["user"],
             file_descriptors=settings["file-descriptors"],
             coredump=settings["coredump"],
+            store=_store(settings),
         )
+
+
+def _store(settings: Settings) -> Store | None:
+    url = settings.store_url()
+    if url is None:
+        return None
+    scheme = url.partition(":")[0]
+    # The URL is none that anybody gave, and may have a password in it.
+    if settings["store"] is None and scheme not in schemes():
+        known = ", ".join(f"{each}:" for each in schemes())
+        raise ConfigError(f"--queue-type {settings['queue-type']}: no store begins with {scheme}:, only {known}")
+    return make_store(url, durability=settings["durability"])
 
 
 def _listens(settings: Settings) -> Iterator[Listen]:

@@ -43,8 +43,9 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     Raises:
         ConfigError: a file cannot be used.
         OSError: an address cannot be listened on; its text is a message for people.
+        StorageError: the store cannot be opened, or its jobs cannot be read.
 
-    Cancellation: hard stop; jobs in memory are lost.
+    Cancellation: hard stop; jobs are lost but for those that are stored.
     """
     pid_file = PidFile(launch.pid_file) if launch.pid_file else None
     if pid_file is not None:
@@ -52,7 +53,9 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
         pid_file.check()
     listeners = await open_all(launch, inherited_sockets(os.environ))
     async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(partial(serve, listeners=listeners, options=launch.options))
+        server: Server = await nursery.start(
+            partial(serve, listeners=listeners, options=launch.options, store=launch.store)
+        )
         process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.

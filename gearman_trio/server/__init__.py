@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .journal import StoreStatistics
 from .listening import Listen, ServerListener, open_listeners
 from .options import ServerOptions, default_handle_prefix
-from .server import Server, ServerStatistics, open_server, serve
+from .server import Server, ServerStatistics
+from .serving import open_server, serve
 
 __all__ = [
     "Listen",
@@ -12,6 +14,7 @@ __all__ = [
     "ServerListener",
     "ServerOptions",
     "ServerStatistics",
+    "StoreStatistics",
     "default_handle_prefix",
     "open_listeners",
     "open_server",

@@ -19,10 +19,11 @@ from ..protocol import PacketType, encode_response
 from ..transport import Pump, PumpedSocket
 from .accepting import linger
 from .hub import Hub
+from .names import describe
 from .options import ServerOptions
 from .patience import Patience
 
-__all__ = ["Connection", "SocketConnection", "StreamConnection", "remote_host"]
+__all__ = ["Connection", "SocketConnection", "StreamConnection"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Connection(ABC):
         self._reason = ""
         self._farewell_seconds = options.close_seconds
         self._scope = trio.CancelScope()
-        address, self._name = _describe(stream)
+        address, self._name = describe(stream)
         self._peer = hub.connect(self, address, admin=admin)
         self._left = False
         # Whether the peer was told why the connection ends, and may not have read it yet.
@@ -162,6 +163,8 @@ class SocketConnection(Connection):
         super().__init__(hub, stream, options, admin=admin)
         self._pump = pump
         self._pumped = PumpedSocket(pump, stream.socket.fileno(), self)
+        # Whether nothing is read because too much waits to be stored.
+        self._held_back = False
         self._finished = trio.Event()
         self._all_sent = trio.Event()
 
@@ -190,6 +193,16 @@ class SocketConnection(Connection):
                 pumped.pause()
             if behind:
                 self._check_unsent()
+        if self._held_back:
+            self._release()
+
+    def received(self, data: bytes) -> None:
+        """See `transport.pump.SocketOwner`."""
+        super().received(data)
+        if self._peer.held_bytes > self._options.outbox_pause_bytes and not self._held_back:
+            # What is submitted faster than it is stored would pile up here.
+            self._held_back = True
+            self._pumped.pause()
 
     def room(self) -> memoryview | None:
         """See `transport.pump.SocketOwner`."""
@@ -222,15 +235,25 @@ class SocketConnection(Connection):
     def sent_all(self) -> None:
         """See `transport.pump.SocketOwner`."""
         self._all_sent.set()
-        if not self._finished.is_set():
+        if not self._finished.is_set() and not self._held_back:
             self._pumped.resume()
+
+    def _release(self) -> None:
+        """Some of what was held back has been released."""
+        if self._peer.held_bytes > self._options.outbox_pause_bytes:
+            return
+        self._held_back = False
+        if not self._pumped.unsent_bytes:
+            self.sent_all()
 
     async def _serve(self) -> None:
         self._pump.add(self._pumped)
         try:
             await self._finished.wait()
             with trio.move_on_after(self._options.close_seconds):
-                while self._pumped.unsent_bytes:
+                while self._pumped.unsent_bytes or self._peer.held_bytes:
+                    # So that `flush` notices when the last answers, which wait for the store, have gone.
+                    self._held_back = True
                     self._all_sent = trio.Event()
                     await self._all_sent.wait()
         finally:
@@ -283,7 +306,7 @@ class StreamConnection(Connection):
                     await self._read()
             # Answers to what came before the end of file, or the ERROR that says why the connection is closed.
             with trio.move_on_after(self._options.close_seconds):
-                while self._unsent_bytes:
+                while self._unsent_bytes or self._peer.held_bytes:
                     await self._reader.park()
             nursery.cancel_scope.cancel()
 
@@ -318,7 +341,7 @@ class StreamConnection(Connection):
                 return
             self.received(bytes(data))
             self._hub.flush()
-            while self._unsent_bytes > pause:
+            while self._unsent_bytes > pause or self._peer.held_bytes > pause:
                 await self._reader.park()
 
     async def _write(self) -> None:
@@ -352,16 +375,6 @@ class StreamConnection(Connection):
             await self._writer.park()
 
 
-def remote_host(stream: trio.abc.Stream) -> str:
-    """The IP address of the other end; empty where it has none, or has left."""
-    inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-    try:
-        name = inner.socket.getpeername() if isinstance(inner, trio.SocketStream) else None
-    except OSError:
-        return ""
-    return str(name[0]) if isinstance(name, tuple) else ""
-
-
 def _gather(outbox: list[bytes]) -> list[bytes]:
     """The same bytes in fewer pieces, without a copy of the large ones."""
     pieces: list[bytes] = []
@@ -377,18 +390,3 @@ def _gather(outbox: list[bytes]) -> list[bytes]:
     if small:
         pieces.append(b"".join(small))
     return pieces
-
-
-def _describe(stream: trio.abc.Stream) -> tuple[str, str]:
-    """The other end's address as tables show it, and as logs do."""
-    inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-    if isinstance(inner, trio.SocketStream):
-        try:
-            name = inner.socket.getpeername()
-        except OSError:
-            return "-", "a peer that has left"
-        if isinstance(name, tuple):
-            host, port = str(name[0]), name[1]
-            return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return "unix", "a unix socket"
-    return "in-process", "in-process"

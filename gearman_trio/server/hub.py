@@ -6,13 +6,13 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Final, Protocol
 
 import trio
 
-from ..core import Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy
+from ..core import BadRow, Batch, Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy, StoredJob
 
 __all__ = ["Hub", "Outlet"]
 
@@ -62,6 +62,8 @@ class Hub:
         self._epoch_clock = epoch_clock
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
+        # Called when there is something to store.
+        self._on_unstored: Callable[[], None] | None = None
         self._draining = False
         self._idle = trio.Event()
         # There while a task waits for it.
@@ -110,6 +112,8 @@ class Hub:
             outlet = self._outlets.get(peer)
             if outlet is not None:
                 outlet.flush()
+        if self._on_unstored is not None and self._dispatcher.has_unstored():
+            self._on_unstored()
         if self._next_deadline() < self._sleep.deadline:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
@@ -132,6 +136,34 @@ class Hub:
         """Wait until a connection comes, or anything is received or sent; only one task may wait."""
         self._activity = trio.Event()
         await self._activity.wait()
+
+    def keep_journal(self, on_unstored: Callable[[], None]) -> None:
+        """Call this whenever there is something to store; it must not wait, nor change anything here."""
+        self._on_unstored = on_unstored
+
+    def has_unstored(self) -> bool:
+        """Whether there is something to store."""
+        return self._dispatcher.has_unstored()
+
+    def take_batch(self) -> Batch | None:
+        """What is to be stored now, `None` for nothing."""
+        return self._dispatcher.take_batch()
+
+    def committed(self, number: int) -> None:
+        """Every batch up to this one is stored."""
+        self._dispatcher.committed(number, trio.current_time())
+        self.flush()
+
+    def refuse(self, text: str) -> None:
+        """Nothing is being stored: refuse who waits, and who comes before the next commit."""
+        self._dispatcher.refuse(text)
+        self.flush()
+
+    def restore(self, stored: Sequence[StoredJob]) -> list[BadRow]:
+        """Jobs of an earlier run have come back; those given back cannot be jobs."""
+        bad = self._dispatcher.restore(stored, trio.current_time())
+        self.flush()
+        return bad
 
     async def wait_idle(self) -> None:
         """After `drain`: wait until no job is running, and none is queued for a worker that is connected."""

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from datetime import tzinfo
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -16,6 +16,7 @@ from ..core.policy import Policy
 from ..errors import ConfigError
 from ..protocol import MAX_PACKET_BYTES
 from ..protocol.codec import MAX_LINE_BYTES
+from ..storage import StoreState
 
 __all__ = ["ServerOptions", "default_handle_prefix"]
 
@@ -64,6 +65,11 @@ def _verbosity(instance: object, attribute: attrs.Attribute[Any], value: Any) ->
     if value not in _VERBOSITIES:
         names = f"{', '.join(_VERBOSITIES[:-1])} or {_VERBOSITIES[-1]}"
         raise ConfigError(f"{attribute.name}: expected {names}, got {value!r}")
+
+
+def _replay(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value not in {"first", "online"}:
+        raise ConfigError(f"{attribute.name}: expected first or online, got {value!r}")
 
 
 def default_handle_prefix() -> str:
@@ -126,6 +132,11 @@ class ServerOptions:
         keepalive_interval_seconds: how long after a probe the next one follows.
         keepalive_count: after how many probes without an answer a peer is dead.
         handle_prefix: job handles are this, a colon and a number.
+        store_timeout: after how many seconds without a commit those who submit jobs that are to be stored are refused;
+            it only matters with a store. Ten are more than a disk takes, and less than clients usually wait.
+        store_foreground: whether foreground jobs are stored, too. They come back as background jobs.
+        replay: whether jobs that were stored come back before the server takes connections (``"first"``), or while it
+            serves (``"online"``), behind what is submitted meanwhile.
         verbosity: the answer to the administrative command ``verbose``, one of gearmand's level names.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone.
     """
@@ -162,11 +173,14 @@ class ServerOptions:
     keepalive_interval_seconds: int = attrs.field(default=20, validator=_probes(32767))
     keepalive_count: int = attrs.field(default=3, validator=_probes(127))
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
+    store_timeout: float = attrs.field(default=10.0, validator=_seconds(0.001))
+    store_foreground: bool = False
+    replay: Literal["first", "online"] = attrs.field(default="first", validator=_replay)
     verbosity: str = attrs.field(default="ERROR", validator=_verbosity)
     time_zone: tzinfo | None = None
 
-    def policy(self, *, version: str, first_handle: int) -> Policy:
-        """The part of the options that the broker goes by."""
+    def policy(self, *, version: str, first_handle: int, state: StoreState | None = None) -> Policy:
+        """The part of the options that the broker goes by; `state` is that of the store, where there is one."""
         return Policy(
             handle_prefix=self.handle_prefix.encode("ascii"),
             first_handle=first_handle,
@@ -190,5 +204,9 @@ class ServerOptions:
             requeue_on_cant_do=self.requeue_on_cant_do,
             unique_jobs_with_handles=self.unique_jobs_with_handles,
             exceptions=self.exceptions,
+            durable=state is not None,
+            store_foreground=self.store_foreground,
+            first_row=1 if state is None else state.next_row,
+            max_stored_bytes=MAX_PACKET_BYTES if state is None else state.max_workload_bytes,
             time_zone=self.time_zone,
         )

@@ -82,8 +82,8 @@ class Patience:
         buffered = peer.decoder.buffered
         if not buffered:
             self._packet = -1
-        elif unsent or peer.decoder.begun != self._packet or buffered - self._buffered >= _PROGRESS_BYTES:
-            # With output waiting it may be the server that does not read.
+        elif unsent or peer.held or peer.decoder.begun != self._packet or buffered - self._buffered >= _PROGRESS_BYTES:
+            # With output waiting, to be sent or to be stored, it may be the server that does not read.
             self._packet = peer.decoder.begun
             self._buffered = buffered
             self._packet_since = now
@@ -94,8 +94,11 @@ class Patience:
     def with_silence(self, peer: Peer, unsent: int, now: float) -> str:
         """Why a peer that has nothing to do and says nothing must be disconnected, or nothing."""
         # A packet that is on its way has a limit of its own.
-        busy = unsent or peer.decoder.buffered or peer.abilities or peer.attached or peer.running or peer.sleeping
-        if not busy and now - max(self._since, peer.heard_at) >= self._options.idle_seconds:
+        served = peer.abilities or peer.attached or peer.running or peer.sleeping
+        if (
+            not (unsent or peer.held or peer.decoder.buffered or served)
+            and now - max(self._since, peer.heard_at) >= self._options.idle_seconds
+        ):
             return f"nothing came for {self._options.idle_seconds:g} seconds"
         return ""
 

@@ -1,7 +1,7 @@
-"""The life of a job server, as nested nurseries: services around connections around listeners.
+"""The life of a job server, as nested nurseries: services around connections around listeners.  `serving` begins it.
 
     serve()
-    └─ services           timekeeper, pump: shielded, ended only when everything inside has ended
+    └─ services           timekeeper, pump, journal: shielded, ended only when everything inside has ended
        └─ connections     one child task per connection, owning its stream, its scope and its clean-up
           └─ listeners    accept loops
 
@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -28,15 +27,17 @@ import trio
 
 from ..client import Client, open_client
 from ..core import Counters, FunctionStatistics, PeerStatistics
-from ..transport import DEFAULT_PORT, Address, KeepAlive, Pump, Tls, keep_alive, pump_available
+from ..transport import Address, KeepAlive, Pump, keep_alive, pump_available
 from .accepting import Doorman, accept_all
-from .connection import Connection, SocketConnection, StreamConnection, remote_host
+from .connection import Connection, SocketConnection, StreamConnection
 from .hub import Hub
-from .listening import Listen, ServerListener, close_listeners, listening_addresses, open_listeners
+from .journal import Journal, OpenStore, StoreStatistics
+from .listening import ServerListener, listening_addresses
+from .names import remote_host
 from .options import ServerOptions
 from .patience import watch
 
-__all__ = ["Server", "ServerStatistics", "open_server", "serve"]
+__all__ = ["Server", "ServerStatistics"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,22 +56,32 @@ class ServerStatistics:
         counters: what it has done since it started.
         functions: each function that it knows, in the order in which they were first heard of.
         peers: each connection.
+        store: where jobs are stored, ``None`` for nowhere.
     """
 
     counters: Counters
     functions: list[FunctionStatistics]
     peers: list[PeerStatistics]
+    store: StoreStatistics | None = None
 
 
 class Server:
     """A running job server; `serve` and `open_server` make it."""
 
-    def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float]) -> None:
+    def __init__(self, options: ServerOptions, epoch_clock: Callable[[], float], opened: OpenStore | None) -> None:
         self._options = options
         self._probes = _probes(options)
+        state = None if opened is None else opened.state
         first_handle = max(1, int((epoch_clock() - _HANDLE_EPOCH) * _HANDLES_PER_SECOND))
-        policy = options.policy(version=_version(), first_handle=first_handle)
+        if state is not None:
+            # The clock may have been set back.
+            first_handle = max(first_handle, state.last_handle + 1)
+        policy = options.policy(version=_version(), first_handle=first_handle, state=state)
         self._hub = Hub(policy, epoch_clock, self._shut_down)
+        self._journal: Journal | None = None
+        if opened is not None:
+            self._journal = Journal(opened.store, self._hub, options.store_timeout)
+            self._hub.keep_journal(self._journal.wake)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
         self._listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = ()
@@ -100,7 +111,12 @@ class Server:
     def statistics(self) -> ServerStatistics:
         """What the server has done and what it holds now."""
         hub = self._hub
-        return ServerStatistics(counters=hub.counters(), functions=hub.functions(), peers=hub.peers())
+        return ServerStatistics(
+            counters=hub.counters(),
+            functions=hub.functions(),
+            peers=hub.peers(),
+            store=None if self._journal is None else self._journal.statistics(),
+        )
 
     def reload_tls(self) -> None:
         """Read the files of `TlsOptions` again, for the connections to come: certificates are renewed now and then.
@@ -118,8 +134,8 @@ class Server:
         """Stop gracefully; return when `serve` has let go of everything.
 
         Listeners close at once and new jobs are refused with ERROR; jobs that are running, and queued jobs for which a
-        worker is connected, go on to their end, for at most `timeout` seconds; then the connections are closed. Jobs in
-        memory that no connected worker can do are lost, and a log line says how many.
+        worker is connected, go on to their end, for at most `timeout` seconds; then the connections are closed. What is
+        left is lost where it is not stored, and a log line says how many jobs that are.
 
         Cancellation: the server goes on draining; call again to wait, or to shorten the time.
         """
@@ -193,12 +209,16 @@ class Server:
             return SocketConnection(self._hub, stream, self._options, self._pump, admin=admin)
         return StreamConnection(self._hub, stream, self._options, admin=admin)
 
-    def _close(self) -> None:
-        """Let go of everything; nothing may run any more."""
+    async def _close(self) -> None:
+        """Let go of everything; nothing may run any more. `serving` calls this."""
         if self._pump is not None:
             self._pump.close()
-        self._hub.close()
-        self._ended.set()
+        try:
+            if self._journal is not None:
+                await self._journal.close()
+        finally:
+            self._hub.close()
+            self._ended.set()
 
     async def _serve_connection(self, connection: Connection) -> None:
         try:
@@ -223,17 +243,23 @@ class Server:
             self._doorman.leave(host)
 
     async def _run(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], started: Callable[[], None]) -> None:
-        """Serve until drained or cancelled."""
+        """Serve until drained or cancelled; `serving` calls this."""
+        self._listeners = listeners
+        self._addresses = tuple(listening_addresses(listeners))
         serving = trio.CancelScope(shield=True)
         async with trio.open_nursery() as services:
             services.start_soon(self._serve_services, serving)
             try:
+                if self._journal is not None and self._options.replay == "first":
+                    await self._journal.replay()
                 async with trio.open_nursery() as connections:
                     await self._accept(listeners, connections, started)
                     # Each ends when the last that it was told is sent. One that does not end in time is cut.
                     self._hub.finish("the server has drained")
                     connections.cancel_scope.deadline = trio.current_time() + self._options.close_seconds
             finally:
+                if self._journal is not None:
+                    await self._journal.flush(self._options.store_timeout)
                 serving.cancel(reason="no connection is left")
 
     async def _accept(
@@ -249,6 +275,8 @@ class Server:
                 for listener in listeners:
                     handler = partial(self._serve_accepted, listener)
                     accepting.start_soon(accept_all, listener, handler, connections, self._doorman.complaints)
+                if self._journal is not None and self._options.replay == "online":
+                    accepting.start_soon(self._journal.replay)
                 started()
                 await self._stop_requested.wait()
                 accepting.cancel_scope.cancel(reason="the server drains")
@@ -265,6 +293,8 @@ class Server:
                 nursery.start_soon(watch, self._options, self._hub.outlets, self._hub.wait_active)
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
+                if self._journal is not None:
+                    nursery.start_soon(self._journal.run)
 
     async def _finish_jobs(self) -> None:
         self._hub.drain()
@@ -272,101 +302,15 @@ class Server:
             await self._hub.wait_idle()
         left = [f for f in self._hub.functions() if f.queued or f.running or f.scheduled]
         if left:
-            logger.warning(
-                "stopping with %d queued, %d scheduled and %d running jobs in memory, which are lost",
+            stored = self._journal is not None
+            logger.log(
+                logging.INFO if stored else logging.WARNING,
+                "stopping with %d queued, %d scheduled and %d running jobs in memory, %s",
                 sum(f.queued for f in left),
                 sum(f.scheduled for f in left),
                 sum(f.running for f in left),
+                "of which background jobs stay in the store" if stored else "which are lost",
             )
-
-
-async def serve(
-    *,
-    host: str | Sequence[str] | None = "127.0.0.1",
-    port: int = DEFAULT_PORT,
-    listen: Sequence[Listen | Address | str] | None = None,
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
-    ssl_context: Tls | None = None,
-    backlog: int | None = None,
-    options: ServerOptions | None = None,
-    epoch_clock: Callable[[], float] = time.time,
-    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Run a job server until it is drained or cancelled; ``await nursery.start(serve)`` gives the `Server`.
-
-    Args:
-        host: address or addresses to listen on; ``None`` for all of the machine's. IPv4 and IPv6 get a socket each.
-        port: TCP port; 0 for a free one, which `Server.addresses` tells.
-        listen: where to listen instead, any number of places of any kind; what is not a `Listen` is its address.
-        listeners: Trio listeners to serve instead of opening any; they are closed when the server ends.
-        ssl_context: speak TLS on the listeners that are opened for `host` and `port`, and for addresses of `listen`.
-        backlog: of listen(2); Trio's default where it is ``None``.
-        options: everything else.
-        epoch_clock: tells epoch seconds, for jobs with a time to run at; tests put a mocked clock here.
-        task_status: for ``nursery.start``: started with the `Server` when the listeners are open.
-
-    Raises:
-        OSError: an address cannot be listened on.
-        ConfigError: an address cannot be read, or a file of TLS cannot be used.
-
-    Cancellation: hard stop; connections are closed, jobs in memory are lost.
-    """
-    server = Server(options or ServerOptions(), epoch_clock)
-    try:
-        if listeners is None:
-            if listen is None:
-                listen = [
-                    Address(one or "*", port) for one in ([host] if host is None or isinstance(host, str) else host)
-                ]
-            places = [one if isinstance(one, Listen) else Listen(one, tls=ssl_context) for one in listen]
-            listeners = await open_listeners(places, backlog=backlog)
-        server._listeners = listeners
-        server._addresses = tuple(listening_addresses(listeners))
-        await server._run(listeners, lambda: task_status.started(server))
-    finally:
-        await close_listeners(listeners or ())
-        server._close()
-
-
-@asynccontextmanager
-async def open_server(
-    *,
-    host: str | Sequence[str] | None = "127.0.0.1",
-    port: int = DEFAULT_PORT,
-    listen: Sequence[Listen | Address | str] | None = None,
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] | None = None,
-    ssl_context: Tls | None = None,
-    options: ServerOptions | None = None,
-    epoch_clock: Callable[[], float] = time.time,
-    drain_seconds: float = 30.0,
-) -> AsyncIterator[Server]:
-    """A job server for the length of a block; the arguments are those of `serve`.
-
-    When the block ends normally the server drains, for at most `drain_seconds`; when the block raises or is cancelled,
-    the server stops hard, and an exception comes out as the block raised it, not in a group.
-    """
-    arguments = partial(
-        serve,
-        host=host,
-        port=port,
-        listen=listen,
-        listeners=listeners,
-        ssl_context=ssl_context,
-        options=options,
-        epoch_clock=epoch_clock,
-    )
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            server: Server = await nursery.start(arguments)
-            yield server
-        except Exception as exc:  # noqa: BLE001 - raised again outside of the nursery, which would wrap it
-            failure = exc
-            nursery.cancel_scope.cancel(reason="the block of open_server raised")
-        else:
-            await server.drain(drain_seconds)
-    if failure is not None:
-        raise failure
 
 
 def _probes(options: ServerOptions) -> KeepAlive | None:

@@ -139,8 +139,7 @@ class ModelBroker(ModelPolicy):
         run_at, reducer = more.get("run_at", 0.0), more.get("reducer", b"")
         assert isinstance(run_at, float)
         assert isinstance(reducer, bytes)
-        error = self._refusal(function, unique, workload, priority)
-        if error:
+        if error := self._refusal(function, unique, workload, priority):
             client.heard.append(("ERROR", error))
             return
         job = self._find_same(function, unique, workload)
@@ -153,18 +152,13 @@ class ModelBroker(ModelPolicy):
         if not background:
             job.clients.append(client)
         client.heard.append(("JOB_CREATED", job.handle))
-        if not job.state and run_at > self.now:
-            job.run_at = run_at
-            self._put(job, "scheduled")
-        elif not job.state:
-            self._queue(job)
+        if not job.state:
+            self._place(job, run_at)
 
     def get_status(self, client: ModelPeer, handle: bytes) -> None:
         """GET_STATUS."""
         job = self._find(handle)
-        known = (b"0", b"0", b"0", b"0")
-        if job is not None:
-            known = (b"1", b"1" if job.worker else b"0", *job.progress)
+        known = (b"0",) * 4 if job is None else (b"1", b"1" if job.worker else b"0", *job.progress)
         client.heard.append(("STATUS_RES", handle, *known))
 
     def get_status_unique(self, client: ModelPeer, unique: bytes) -> None:
@@ -319,6 +313,10 @@ class ModelBroker(ModelPolicy):
     def _put(self, job: ModelJob, state: str) -> None:
         job.state = state
         job.place = next(self._places)
+
+    def _place(self, job: ModelJob, run_at: float) -> None:
+        job.run_at = run_at
+        self._put(job, "scheduled") if run_at > self.now else self._queue(job)
 
     def _queue(self, job: ModelJob) -> None:
         self._put(job, "queued")

@@ -89,8 +89,10 @@ class ModelJob:
     """One job.
 
     Attributes:
-        state: ``"scheduled"``, ``"queued"`` or ``"running"``.
+        state: ``"committing"``, ``"scheduled"``, ``"queued"`` or ``"running"``.
         place: grows with every job that is queued, assigned or scheduled; orders the jobs of one state.
+        stored: whether the store has it, or will have.
+        commit: the number of the batch that stores it, until that is done; else 0.
         deadline: when its time limit ends, and a number that orders equal times; `None` without a limit.
     """
 
@@ -109,3 +111,5 @@ class ModelJob:
     worker: ModelPeer | None = None
     deadline: tuple[float, int] | None = None
     progress: tuple[bytes, bytes] = (b"0", b"0")
+    stored: bool = False
+    commit: int = 0

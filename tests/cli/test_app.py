@@ -35,10 +35,12 @@ def test_subcommands_are_those_of_the_documentation() -> None:
     admin = "cancel create-function drop-function getpid jobs maxqueue priority-status status unique-jobs verbose"
     ours = "limits list pause paused purge resume shutdown"
 
+    single = "admin demo doctor migrate run serve store submit version worker"
     assert {
         (),
-        *((name,) for name in ("admin", "demo", "doctor", "run", "serve", "submit", "version", "worker")),
+        *((name,) for name in single.split()),
         *(("admin", name) for name in f"{admin} version workers {ours}".split()),
+        *(("store", name) for name in ("check", "info", "jobs", "quarantine")),
     } == set(SUBCOMMANDS)
 
 

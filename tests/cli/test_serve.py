@@ -27,6 +27,7 @@ from gearman_trio import (
 )
 from gearman_trio.daemon import Launch
 from gearman_trio.server import Listen
+from gearman_trio.storage import SQLiteStore
 from gearman_trio.transport import TlsOptions
 
 from .commands import PATIENCE, invoke, invoke_here, open_command
@@ -93,6 +94,30 @@ def test_job_retries_count_as_gearmand_2_does(asked: Callable[..., Launch], retr
 @pytest.mark.parametrize(("retries", "attempts"), [("-1", 0), ("0", 0), ("1", 1), ("2", 2), ("255", 255)])
 def test_job_retries_count_as_gearmand_1_1_does(asked: Callable[..., Launch], retries: str, attempts: int) -> None:
     assert attempts == asked("--compat", "1.1", "--job-retries", retries).options.max_attempts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "table", "durability"),
+    [
+        ("--store sqlite:x.db", "sqlite:x.db", "gearman", "full"),
+        ("--store sqlite:x.db?table=t --durability normal", "sqlite:x.db", "t", "normal"),
+        ("--store sqlite:x.db?durability=off", "sqlite:x.db", "gearman", "off"),
+        ("-q libsqlite3 --libsqlite3-db x.db", "sqlite:x.db", "gearman_queue", "full"),
+        ("-q libsqlite3 --libsqlite3-db x.db --libsqlite3-table t --durability off", "sqlite:x.db", "t", "off"),
+    ],
+)
+def test_stores_are_asked_for_in_our_way_and_in_gearmands(
+    asked: Callable[..., Launch], arguments: str, name: str, table: str, durability: str
+) -> None:
+    store = asked(*arguments.split()).store
+
+    assert isinstance(store, SQLiteStore)
+    assert (name, table, durability) == (store.name, store._table, store._durability)
+
+
+@pytest.mark.parametrize("arguments", ["", "--store memory:", "-q builtin", "--durability normal"])
+def test_jobs_are_in_memory_otherwise(asked: Callable[..., Launch], arguments: str) -> None:
+    assert asked(*arguments.split()).store is None
 
 
 def test_options_of_the_process_have_their_short_names(asked: Callable[..., Launch]) -> None:
@@ -213,7 +238,15 @@ def test_log_goes_where_somebody_finds_it(asked: Callable[..., Launch], argument
             "--listen-tls a",
             "--listen-tls: --ssl-certificate must be given too, and --ssl-key unless the key is in its file",
         ),
-        ("--queue-type redis", "--queue-type: expected 'builtin', for jobs are kept in memory, got 'redis'"),
+        (
+            "--queue-type redis",
+            "--queue-type redis: no store begins with redis:, "
+            "only mariadb:, memory:, mysql:, postgres:, postgresql:, sqlite:",
+        ),
+        (
+            "--queue-type libsqlite3 --libsqlite3-db x --store sqlite:x",
+            "--store and --queue-type libsqlite3: expected one of them",
+        ),
         ("--queue-type libsqlite3", "--queue-type libsqlite3: --libsqlite3-db must be given too"),
         ("--config /nonexistent", "--config: '/nonexistent' cannot be read: No such file or directory"),
         ("--config-file /nonexistent", "--config-file: '/nonexistent' cannot be read: No such file or directory"),

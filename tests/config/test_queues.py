@@ -13,6 +13,7 @@ from gearman_trio.errors import ConfigError
     [
         ({}, None),
         ({"queue-type": "builtin", "libsqlite3-db": "ignored"}, None),
+        ({"store": "sqlite:jobs.db?table=t"}, "sqlite:jobs.db?table=t"),
         (
             {"queue-type": "libsqlite3", "libsqlite3-db": "/var/lib/my jobs.db"},
             "sqlite:/var/lib/my jobs.db?table=gearman_queue",

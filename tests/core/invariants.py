@@ -1,8 +1,9 @@
 """What must hold of a broker between any two calls, found out by looking at everything it has.
 
-The list is that of the design: a job is in exactly one of queued, scheduled, running; (function, unique) names at most
-one live job; a running job is listed by exactly one connection; a connection that has ended leaves no trace; counts
-equal a recount; where a function has sleepers, enough workers are awake for it; no timer outlives what it is for.
+The list is that of the design: a job is in exactly one of committing, queued, scheduled, running; (function, unique)
+names at most one live job; a running job is listed by exactly one connection; a connection that has ended leaves no
+trace; counts equal a recount; where a function has sleepers, enough workers are awake for it; no timer outlives what it
+is for.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from gearman_trio.core import Dispatcher
 from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
-from gearman_trio.core.job import NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
-from gearman_trio.core.peer import Peer
+from gearman_trio.core.job import COMMITTING, NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
+from gearman_trio.core.peer import Held, Peer
 from gearman_trio.core.registry import Registry
 
 __all__ = ["check_invariants"]
@@ -26,7 +27,7 @@ def check_invariants(broker: Dispatcher) -> None:
     assert [job.handle for job in jobs] == list(registry.jobs)
     assert [function.name for function in functions] == list(registry.functions)
     for function in functions:
-        check_function(function, jobs, peers)
+        check_function(function, jobs, peers, restored=broker.counters().restored > 0)
     for job in jobs:
         check_job(job, functions, peers)
     for peer in peers:
@@ -40,7 +41,7 @@ def check_invariants(broker: Dispatcher) -> None:
     check_uniques(registry, jobs)
 
 
-def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> None:
+def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, restored: bool) -> None:
     own = [job for job in jobs if job.function is function]
     queues = [list(function.queue(priority)) for priority in range(len(PRIORITIES))]
     queued = [job for queue in queues for job in queue]
@@ -51,15 +52,19 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer]) -> No
     assert function.queued == len(queued)
     assert function.running == len([job for job in own if job.state == RUNNING])
     assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
+    assert function.committing == len([job for job in own if job.state == COMMITTING])
     assert function.top == min((job.priority for job in queued if not function.paused), default=NO_PRIORITY)
 
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
-    assert len(named) == len(dict(named))
-    assert len(keyed) == len(dict(keyed))
+    # Jobs that a store gave back may share a unique ID with a newer one.
+    if not restored:
+        assert len(named) == len(dict(named))
+        assert len(keyed) == len(dict(keyed))
+        assert dict(named) == function.by_unique
+        assert dict(keyed) == function.by_workload
+    assert all(job in own for job in [*function.by_unique.values(), *function.by_workload.values()])
     assert function.held_bytes == sum(len(job.workload) for job in own)
-    assert dict(named) == function.by_unique
-    assert dict(keyed) == function.by_workload
 
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
@@ -79,17 +84,19 @@ def check_uniques(registry: Registry, jobs: list[Job]) -> None:
 
 
 def check_job(job: Job, functions: list[Function], peers: list[Peer]) -> None:
-    assert job.state in {QUEUED, SCHEDULED, RUNNING}
+    assert job.state in {COMMITTING, QUEUED, SCHEDULED, RUNNING}
+    assert job.commit >= 0
+    assert job.row or not job.commit
     assert job.function in functions
     assert (job.worker is not None) == (job.state == RUNNING)
     assert [peer for peer in peers if job in peer.running] == ([] if job.worker is None else [job.worker])
     assert all(client in peers and job in client.attached for client in job.clients)
-    assert job.clients or job.background or job.state == RUNNING
+    assert job.clients or job.background or job.state in {COMMITTING, RUNNING}
     if job.state == SCHEDULED:
         assert job.timer is not None
-    if job.state == QUEUED:
+    if job.state in {QUEUED, COMMITTING}:
         assert job.timer is None
-    else:
+    if job.state != QUEUED:
         assert (job.previous, job.next) == (None, None)
     if job.timer is not None:
         assert (job.timer.job, job.timer.peer, job.timer.cancelled) == (job, None, False)
@@ -110,6 +117,20 @@ def check_peer(peer: Peer, functions: list[Function], jobs: list[Job]) -> None:
         assert (peer.wake_timer.job, peer.wake_timer.peer, peer.wake_timer.cancelled) == (None, peer, False)
     assert not peer.released & {job.handle for job in jobs}
     assert peer.outbox_bytes == sum(map(len, peer.outbox))
+    check_line(peer)
+
+
+def check_line(peer: Peer) -> None:
+    """What waits for a long answer, or for the store."""
+    line = list(peer._line)
+    held = [each for each in line if isinstance(each, Held)]
+    assert peer.held == (peer.rows is not None or bool(line))
+    assert (peer.rows is not None) == (peer in peer._answering)
+    assert peer.rows is not None or not line or (isinstance(line[0], Held) and not line[0].answer)
+    assert list(peer._unanswered) == [each for each in held if not each.answer]
+    sizes = [len(each) if isinstance(each, bytes) else 100 if isinstance(each, Held) else 1000 for each in line]
+    assert peer.behind_bytes == sum(sizes)
+    assert peer.held_bytes == sum(sizes) + sum(len(each.job.workload) for each in peer._unanswered)
 
 
 def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
@@ -123,6 +144,7 @@ def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
 def check_counters(broker: Dispatcher, live: int) -> None:
     counters = broker.counters()
     ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
+    ended += counters.refused
     if not broker._policy.requeue_on_timeout:
         ended += counters.timed_out
-    assert counters.submitted == live + ended
+    assert counters.submitted + counters.restored == live + ended

@@ -23,6 +23,10 @@ def test_transitions_in_words() -> None:
     expected = """
         new -postpone-> scheduled
         new -enqueue-> queued
+        new -commit-> committing
+        committing -postpone-> scheduled
+        committing -enqueue-> queued
+        committing -finish-> finished
         scheduled -enqueue-> queued
         scheduled -finish-> finished
         queued -assign-> running

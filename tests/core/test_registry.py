@@ -14,7 +14,7 @@ from gearman_trio.protocol import Decoder
 
 
 def peer() -> Peer:
-    return Peer(1, "", Decoder(), [])
+    return Peer(1, "", Decoder(), [], {})
 
 
 def test_a_function_is_made_once() -> None:
@@ -87,7 +87,7 @@ def test_requeueing_clears_worker_timer_and_progress() -> None:
     registry.enqueue(job)
     registry.assign(function.pop(), worker, 5.0)
     job.numerator, job.denominator = b"1", b"2"
-    registry.requeue(job)
+    registry.requeue(job, "its worker was lost")
 
     assert (None, None, b"0", b"0", 1) == (job.worker, job.timer, job.numerator, job.denominator, job.attempts)
     assert (0, {}, [job]) == (len(registry.timers), worker.running, list(function.queue(NORMAL)))

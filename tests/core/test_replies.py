@@ -13,7 +13,7 @@ from gearman_trio.protocol.codec import response_prefix
 
 
 def peer() -> Peer:
-    return Peer(1, "", Decoder(), [])
+    return Peer(1, "", Decoder(), [], {})
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(0, 1), (4095, 1), (4096, 2), (100_000, 2)])

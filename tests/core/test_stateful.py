@@ -324,12 +324,13 @@ TestBroker = pytest.mark.slow(BrokerMachine.TestCase)
 TestBroker.settings = settings(max_examples=THOROUGH or 25, stateful_step_count=100 if THOROUGH else 50)
 
 
-def walk(seed: int, steps: int) -> None:
-    """Take steps at random. It goes much further than Hypothesis in the same time, and cannot say why it fell."""
-    random = Random(seed)
-    machine = BrokerMachine()
-    machine.start({name: random.choice(values) for name, values in POLICIES.items()})
-    rules: dict[Callable[..., None], tuple[int, list[Sequence[Any]]]] = {
+#: What a machine may do, how often, and with which arguments.
+Rules = dict[Callable[..., None], tuple[int, list[Sequence[Any]]]]
+
+
+def rules_of(machine: BrokerMachine) -> Rules:
+    """Give every rule of a machine."""
+    return {
         machine.disconnect: (2, [SLOTS]),
         machine.send_nonsense: (1, [SLOTS, MALFORMED]),
         machine.submit: (6, [SLOTS, PLAIN, ANY_FUNCTIONS, UNIQUES, WORKLOADS]),
@@ -349,6 +350,12 @@ def walk(seed: int, steps: int) -> None:
         machine.administer_function: (1, [FUNCTIONS, COMMANDS[:-1], range(1, 5)]),
         machine.pass_time: (2, [STEPS]),
     }
+
+
+def walk(machine: BrokerMachine, rules: Rules, seed: int, steps: int) -> None:
+    """Take steps at random. It goes much further than Hypothesis in the same time, and cannot say why it fell."""
+    random = Random(seed)
+    machine.start({name: random.choice(values) for name, values in POLICIES.items()})
     # Some walks submit much and some little, so that some queues are full and some workers sleep.
     weights = [weight * random.choice([0.2, 1, 4]) for weight, _ in rules.values()]
     for take in random.choices(list(rules), weights, k=steps):
@@ -359,4 +366,5 @@ def walk(seed: int, steps: int) -> None:
 
 @pytest.mark.parametrize("seed", range(THOROUGH or 30))
 def test_random_walk(seed: int) -> None:
-    walk(seed, 250)
+    machine = BrokerMachine()
+    walk(machine, rules_of(machine), seed, 250)

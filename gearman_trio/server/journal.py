@@ -1,0 +1,260 @@
+"""Between the broker and its store: one batch after another, each in one thread hop and one transaction.
+
+A batch is everything that came while the one before it was being committed: no timer, and under load the batches grow
+by themselves.  The event loop never waits for a disk or a database; those who submitted do, for at most
+`ServerOptions.store_timeout`, and are then refused.
+
+| the store | then |
+|---|---|
+| is slow | submissions wait; jobs that are stored already are assigned and done as ever |
+| fails | the batch is tried again with back-off; what is tried grows meanwhile |
+| has taken nothing for `store_timeout` | all who wait are refused, and so is who comes, until a commit succeeds |
+
+One line is logged when a commit first fails, when refusal begins, and when commits succeed again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from ..core import BadRow, Batch, StoredJob
+from ..errors import StorageError
+from ..storage import Store, StoreState, make_store
+from ..transport import Backoff
+from .hub import Hub
+
+__all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: The longest wait between two attempts to commit, in seconds.
+_MAX_WAIT_SECONDS: Final = 5.0
+
+#: How long closing may take, and before it what a hung store is still at, in seconds.
+_CLOSE_SECONDS: Final = 2.0
+
+#: After how many jobs the progress of a replay is logged.
+_PROGRESS_JOBS: Final = 100_000
+
+
+@attrs.frozen(kw_only=True)
+class StoreStatistics:
+    """The store of a job server at one moment.
+
+    Attributes:
+        name: what it is.
+        failure: why the last commit failed, or ``""``.
+        refusing: whether submissions of jobs that are to be stored are refused.
+        commits: how many batches were committed.
+        added: how many jobs they added.
+        removed: how many they removed.
+        restored: how many jobs came back at the start.
+        quarantined: how many rows were put into quarantine, since they could not become jobs.
+        replaying: whether there are more to come.
+    """
+
+    name: str
+    failure: str
+    refusing: bool
+    commits: int
+    added: int
+    removed: int
+    restored: int
+    quarantined: int
+    replaying: bool
+
+
+class Journal:
+    """Carries batches to the store, and jobs back at the start. Owns the store, from when it is open."""
+
+    def __init__(self, store: Store, hub: Hub, timeout: float) -> None:
+        self._store = store
+        self._hub = hub
+        self._timeout = timeout
+        # One call at a time, as the store wants it.
+        self._limiter = trio.CapacityLimiter(1)
+        self._backoff = Backoff(cap=_MAX_WAIT_SECONDS)
+        self._wanted = trio.Event()
+        self._flushed = trio.Event()
+        self._flushing = False
+        # When those who wait are refused; moved as `_set_deadline` says.
+        self._patience = trio.CancelScope()
+        self._deadline = inf
+        self._failure = ""
+        self._refusing = False
+        self._commits = self._added = self._removed = self._restored = self._quarantined = 0
+        self._replaying = False
+
+    def wake(self) -> None:
+        """There is something to store. Never waits."""
+        self._wanted.set()
+        if self._deadline == inf:
+            self._set_deadline()
+
+    async def run(self) -> None:
+        """Commit until cancelled; a commit that is under way is waited for."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_patience)
+            while True:
+                await self._wanted.wait()
+                self._wanted = trio.Event()
+                batch = self._hub.take_batch()
+                if batch is not None:
+                    await self._commit(batch)
+                if self._flushing and not self._hub.has_unstored():
+                    self._flushed.set()
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until everything is stored that there is, for at most so long. Nothing else must come meanwhile."""
+        self._flushing = True
+        self._wanted.set()
+        with trio.move_on_after(seconds, shield=True):
+            await self._flushed.wait()
+            return
+        logger.error("%s: what happened last could not be stored: %s", self._store.name, self._failure or "it is slow")
+
+    async def close(self) -> None:
+        """Let go of the store; where it still does not answer, not of its connection."""
+        with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await self._call(self._store.close)
+
+    async def replay(self) -> None:
+        """Bring back every job of earlier runs, logging how far it has come.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        self._replaying = True
+        chunks = self._store.replay()
+        told = 0
+        try:
+            while True:
+                rows = await self._call(partial(next, chunks, None))
+                if rows is None:
+                    break
+                stored = [row for row in rows if isinstance(row, StoredJob)]
+                refused = self._hub.restore(stored)
+                bad = [row for row in rows if isinstance(row, BadRow)] + refused
+                self._restored += len(stored) - len(refused)
+                if bad:
+                    self._quarantined += len(bad)
+                    for row in bad:
+                        logger.error("%s: row %d is quarantined: %s", self._store.name, row.row, row.reason)
+                    await self._call(partial(self._store.quarantine, bad))
+                if self._restored - told >= _PROGRESS_JOBS:
+                    told = self._restored
+                    logger.info("%s: %d jobs are back, more to come", self._store.name, told)
+        finally:
+            self._replaying = False
+        logger.info("%s: all %d jobs are back", self._store.name, self._restored)
+
+    def statistics(self) -> StoreStatistics:
+        """How the store does."""
+        return StoreStatistics(
+            name=self._store.name,
+            failure=self._failure,
+            refusing=self._refusing,
+            commits=self._commits,
+            added=self._added,
+            removed=self._removed,
+            restored=self._restored,
+            quarantined=self._quarantined,
+            replaying=self._replaying,
+        )
+
+    async def _commit(self, batch: Batch) -> None:
+        """Commit a batch, with all that comes while it fails."""
+        while True:
+            try:
+                # Nobody needs an empty one stored, unless it is to tell that the store is back.
+                if not batch.empty or self._failure:
+                    await self._call(partial(self._store.commit, batch))
+            except StorageError as exc:
+                self._fail(str(exc))
+            else:
+                self._succeed(batch)
+                return
+            await trio.sleep(self._backoff.next_wait())
+            later = self._hub.take_batch()
+            if later is not None:
+                later.put_before(batch)
+                batch = later
+
+    def _fail(self, reason: str) -> None:
+        if not self._failure:
+            logger.error("%s; trying again", reason)
+        self._failure = reason
+
+    def _succeed(self, batch: Batch) -> None:
+        if self._failure or self._refusing:
+            logger.warning("%s: stores jobs again", self._store.name)
+        self._failure = ""
+        self._refusing = False
+        self._backoff.reset()
+        self._commits += 1
+        self._added += len(batch.adds)
+        self._removed += len(batch.removes)
+        self._hub.committed(batch.number)
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        """Those who wait from now on wait so long; if nobody does, the first who comes sets it."""
+        self._deadline = trio.current_time() + self._timeout if self._hub.has_unstored() else inf
+        self._patience.deadline = self._deadline
+
+    async def _watch_patience(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._deadline) as self._patience:
+                await trio.sleep_forever()
+            self._deadline = inf
+            self._refuse()
+
+    def _refuse(self) -> None:
+        reason = self._failure or f"{self._store.name} has not stored anything for {self._timeout:g} seconds"
+        if not self._refusing:
+            logger.error("submissions are refused until jobs can be stored again: %s", reason)
+        self._refusing = True
+        self._hub.refuse(f"the job cannot be stored: {reason}")
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        # Cancelled only when nobody waits for the store any more: a hung one must not keep the server from ending.
+        return await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
+
+
+@attrs.frozen
+class OpenStore:
+    """A store and the state in which it was found."""
+
+    store: Store
+    state: StoreState
+
+
+async def open_store(store: Store | str | None, owner: str) -> OpenStore | None:
+    """Open a store, or that of a URL, without making the event loop wait; ``None`` where jobs are in memory only.
+
+    Raises:
+        ConfigError: the URL cannot be used.
+        StorageError: it cannot be opened.
+
+    Cancellation: waits until the store is open, and closes it.
+    """
+    if isinstance(store, str):
+        store = make_store(store)
+    if store is None:
+        return None
+    try:
+        state = await trio.to_thread.run_sync(store.open, owner)
+        await trio.lowlevel.checkpoint()
+    except trio.Cancelled:
+        store.close()
+        raise
+    return OpenStore(store, state)

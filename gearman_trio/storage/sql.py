@@ -1,0 +1,256 @@
+"""What stores in an SQL server have in common; a subclass knows its driver and its dialect.
+
+There is one connection, on which a lock is held that ends with it: two servers cannot have the store, and one that died
+does not keep it.  Whatever fails closes the connection; the next call makes a new one and takes the lock again.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from ..core import BadRow, Batch, StoredJob
+from ..errors import StorageError
+from .names import table_name
+from .rows import describe_row, read_row
+from .store import QuarantinedRow, StoreInfo, StoreState
+
+__all__ = ["COLUMNS", "SQLStore"]
+
+#: The version of the tables.
+_SCHEMA: Final = 1
+
+COLUMNS: Final = (
+    "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
+)
+
+#: Rows that are read at once, so that a server does not have to hold its result.
+_READ_ROWS: Final = 4096
+
+
+class SQLStore(ABC):
+    """A store in an SQL server, with the DB-API and ``%s`` for parameters; see `store.Store` for the methods."""
+
+    def __init__(self, name: str, table: str) -> None:
+        self.name = name
+        self._table = table_name(table)
+        self._db: Any = None
+        self._owner: str | None = None
+        self._epoch = 0
+        # The last row that was there when it was opened.
+        self._replay_end = 0
+
+    # What a subclass knows
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """A new connection, not in a transaction."""
+
+    @abstractmethod
+    def _lock(self, cursor: Any) -> bool:
+        """Take the lock of this table name, which ends with the connection; say whether nobody else has it."""
+
+    @abstractmethod
+    def _create(self) -> list[str]:
+        """The statements that make the tables where they are not there."""
+
+    @abstractmethod
+    def _has_tables(self, cursor: Any) -> bool:
+        """Whether the tables are there."""
+
+    @abstractmethod
+    def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
+        """Insert jobs, or replace those that are there."""
+
+    @abstractmethod
+    def _update(self, cursor: Any, batch: Batch) -> None:
+        """Do the updates of a batch, in order."""
+
+    @abstractmethod
+    def _remove(self, cursor: Any, rows: Sequence[int]) -> None:
+        """Delete rows."""
+
+    @abstractmethod
+    def _set_meta(self, cursor: Any, name: str, value: int) -> None:
+        """Keep a number."""
+
+    @abstractmethod
+    def _max_workload_bytes(self, cursor: Any) -> int:
+        """The largest workload that there is room for."""
+
+    @property
+    @abstractmethod
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises."""
+
+    # The methods of a store
+
+    def open(self, owner: str) -> StoreState:
+        """See `Store.open`."""
+        if self._owner is not None:
+            raise StorageError(f"{self.name} is open already")
+        self._owner = owner
+        try:
+            with self._transaction("cannot be opened") as cursor:
+                if self._has_tables(cursor):
+                    self._check_version(cursor)
+                for statement in self._create():
+                    cursor.execute(self._sql(statement))
+                self._set_meta(cursor, "schema", _SCHEMA)
+                self._epoch = 1 + self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+                row = (self._epoch, owner, time.time())
+                cursor.execute(self._sql("INSERT INTO {t}_servers (epoch, name, opened) VALUES (%s, %s, %s)"), row)
+                self._replay_end = self._number(cursor, "SELECT max(id) FROM {t}_jobs")
+                return StoreState(
+                    next_row=1 + max(self._replay_end, self._number(cursor, "SELECT max(id) FROM {t}_quarantine")),
+                    last_handle=self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'"),
+                    epoch=self._epoch,
+                    max_workload_bytes=self._max_workload_bytes(cursor),
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def commit(self, batch: Batch) -> None:
+        """See `Store.commit`."""
+        with self._transaction("could not be written") as cursor:
+            if batch.adds:
+                self._add(cursor, batch.adds)
+            if batch.updates:
+                self._update(cursor, batch)
+            if batch.removes:
+                self._remove(cursor, batch.removes)
+            if batch.last_handle > self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'"):
+                self._set_meta(cursor, "last_handle", batch.last_handle)
+
+    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+        """See `Store.replay`."""
+        last = 0
+        while last < self._replay_end:
+            with self._transaction("could not be read") as cursor:
+                rows = self._some(cursor, last, self._replay_end)
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [read_row(row) for row in rows]
+
+    def quarantine(self, rows: Sequence[BadRow]) -> None:
+        """See `Store.quarantine`."""
+        with self._transaction("could not be written") as cursor:
+            for bad in rows:
+                cursor.execute(
+                    self._sql(
+                        f"INSERT INTO {{t}}_quarantine ({COLUMNS}, epoch, reason, since)"
+                        f" SELECT {COLUMNS}, epoch, %s, %s FROM {{t}}_jobs WHERE id = %s"
+                    ),
+                    (bad.reason, time.time(), bad.row),
+                )
+                cursor.execute(self._sql("DELETE FROM {t}_jobs WHERE id = %s"), (bad.row,))
+
+    def info(self) -> StoreInfo:
+        """See `Store.info`."""
+        with self._reading() as cursor:
+            cursor.execute(self._sql("SELECT name, epoch FROM {t}_servers ORDER BY epoch DESC LIMIT 1"))
+            name, epoch = cursor.fetchone() or ("", 0)
+            return StoreInfo(
+                jobs=self._number(cursor, "SELECT count(*) FROM {t}_jobs"),
+                quarantined=self._number(cursor, "SELECT count(*) FROM {t}_quarantine"),
+                schema=self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'schema'"),
+                owner=name,
+                epoch=epoch,
+            )
+
+    def quarantined(self) -> Iterator[QuarantinedRow]:
+        """See `Store.quarantined`."""
+        with self._reading() as cursor:
+            cursor.execute(self._sql(f"SELECT {COLUMNS}, reason FROM {{t}}_quarantine ORDER BY id"))
+            for row in cursor.fetchall():
+                yield QuarantinedRow(row=row[0], reason=row[-1], content=describe_row(row[1:-1]))
+
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """See `Store.rows`."""
+        with self._reading() as cursor:
+            rows = self._some(cursor, 0, None)
+            while rows:
+                yield from map(read_row, rows)
+                rows = self._some(cursor, rows[-1][0], None)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._owner = None
+        self._disconnect()
+
+    # Within a connection
+
+    def _sql(self, sql: str) -> str:
+        return sql.replace("{t}", self._table)
+
+    def _number(self, cursor: Any, sql: str) -> int:
+        """What a question for one number is answered with; 0 for NULL and for no row."""
+        cursor.execute(self._sql(sql))
+        row = cursor.fetchone()
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def _some(self, cursor: Any, after: int, last: int | None) -> list[tuple[Any, ...]]:
+        end = "" if last is None else " AND id <= %s"
+        parameters = (after,) if last is None else (after, last)
+        sql = f"SELECT {COLUMNS} FROM {{t}}_jobs WHERE id > %s{end} ORDER BY id LIMIT {_READ_ROWS}"
+        cursor.execute(self._sql(sql), parameters)
+        return [tuple(row) for row in cursor.fetchall()]
+
+    def _check_version(self, cursor: Any) -> None:
+        version = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'schema'")
+        if version > _SCHEMA:
+            raise StorageError(
+                f"{self.name} was made by a newer version of gearman_trio: its tables have version {version}, "
+                f"expected at most {_SCHEMA}"
+            )
+
+    @contextmanager
+    def _transaction(self, failure: str) -> Generator[Any]:
+        if self._owner is None:
+            raise StorageError(f"{self.name} is not open")
+        try:
+            if self._db is None:
+                self._db = self._connect()
+                with self._db.cursor() as cursor:
+                    if not self._lock(cursor):
+                        raise StorageError(f"{self.name} is in use by another job server")
+                self._db.commit()
+            with self._db.cursor() as cursor:
+                yield cursor
+            self._db.commit()
+        except self._errors as exc:
+            self._disconnect()
+            raise StorageError(f"{self.name} {failure}: {str(exc).strip()}") from exc
+        except BaseException:
+            self._disconnect()
+            raise
+
+    @contextmanager
+    def _reading(self) -> Generator[Any]:
+        """A connection of its own, without the lock."""
+        try:
+            db = self._connect()
+            try:
+                with db.cursor() as cursor:
+                    if not self._has_tables(cursor):
+                        raise StorageError(
+                            f"{self.name} holds no jobs of gearman_trio: it has no table {self._table}_meta"
+                        )
+                    self._check_version(cursor)
+                    yield cursor
+            finally:
+                db.close()
+        except self._errors as exc:
+            raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            # It may be broken; an open transaction is rolled back by the server.
+            with suppress(*self._errors):
+                self._db.close()
+            self._db = None

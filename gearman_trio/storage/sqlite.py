@@ -1,0 +1,319 @@
+"""Jobs in an SQLite file: the write-ahead log, one writer, statements of many rows.
+
+Why many rows to a statement: Python lets other threads run during each step of SQLite and must then wait for its turn
+again, up to five milliseconds where the event loop is busy.  A step for 256 rows makes that rare.
+
+THE TABLES ARE DESCRIBED in docs/reference/storage.md, for people who look into the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
+from typing import Any, Final
+
+from ..core import BadRow, Batch, StoredJob
+from ..errors import ConfigError, StorageError
+from .names import table_name
+from .registry import StoreURL
+from .rows import describe_row, read_row
+from .store import Durability, QuarantinedRow, StoreInfo, StoreState
+
+__all__ = ["SQLiteStore", "from_url"]
+
+#: The version of the tables; `_MIGRATIONS` leads to it.
+_SCHEMA: Final = 1
+
+#: One step each, from the version that is its index; ``{t}`` is the table name. Never change one that was released.
+_MIGRATIONS: Final[list[list[str]]] = [
+    [
+        """CREATE TABLE {t}_jobs (
+            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, workload BLOB,
+            run_at REAL, reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT,
+            epoch INTEGER)""",
+        """CREATE TABLE {t}_quarantine (
+            id INTEGER, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background,
+            error, epoch INTEGER, reason TEXT, since REAL)""",
+        "CREATE TABLE {t}_servers (epoch INTEGER PRIMARY KEY, name TEXT, opened REAL)",
+        "CREATE TABLE {t}_meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    ],
+]
+
+_COLUMNS: Final = (
+    "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
+)
+
+#: Rows to a statement. SQLite takes 32,766 parameters, and Python binds them without letting another thread run.
+_ROWS: Final = 256
+
+#: Rows that a replay reads at once.
+_REPLAY_ROWS: Final = 4096
+
+#: SQLite's own limit on a row is 10**9 bytes; what is left is for the other columns.
+_MAX_WORKLOAD_BYTES: Final = 999_000_000
+
+#: How long a commit waits for other programs that have locked the file, in seconds.
+_BUSY_SECONDS: Final = 5.0
+
+#: Pages of 4 KiB that the write-ahead log may grow to before they are carried into the file itself.
+_CHECKPOINT_PAGES: Final = 4000
+
+_SYNCHRONOUS: Final = {Durability.FULL: "FULL", Durability.NORMAL: "NORMAL", Durability.OFF: "OFF"}
+
+
+class SQLiteStore:
+    """A store in a file of its own, which only one job server may have open; see `store.Store` for the methods."""
+
+    def __init__(self, path: str, *, table: str = "gearman", durability: Durability = Durability.FULL) -> None:
+        if not path:
+            raise ConfigError("store: expected the path of a file after 'sqlite:'")
+        self.name = f"sqlite:{path}"
+        self._path = path
+        self._table = table_name(table)
+        self._durability = durability
+        self._db: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        self._epoch = 0
+        # The last row that was there when it was opened.
+        self._replay_end = 0
+
+    def open(self, owner: str) -> StoreState:
+        """See `Store.open`."""
+        self._take_lock()
+        try:
+            with self._errors("cannot be opened"):
+                self._db = self._connect(f"file:{_quoted(self._path)}?mode=rwc")
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+                self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+                with self._transaction() as db:
+                    self._migrate(db)
+                    self._epoch = 1 + (self._scalar(db, "SELECT max(epoch) FROM {t}_servers") or 0)
+                    db.execute(self._sql("INSERT INTO {t}_servers VALUES (?, ?, ?)"), (self._epoch, owner, time.time()))
+                self._replay_end = self._highest("jobs")
+                return StoreState(
+                    next_row=1 + max(self._replay_end, self._highest("quarantine")),
+                    last_handle=self._scalar(self._db, "SELECT value FROM {t}_meta WHERE name = 'last_handle'") or 0,
+                    epoch=self._epoch,
+                    max_workload_bytes=_MAX_WORKLOAD_BYTES,
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def commit(self, batch: Batch) -> None:
+        """See `Store.commit`."""
+        with self._errors("could not be written"), self._transaction() as db:
+            self._add(db, batch.adds)
+            if batch.updates:
+                db.executemany(
+                    self._sql("UPDATE {t}_jobs SET attempts = ?, error = ? WHERE id = ?"),
+                    [(update.attempts, update.error, update.row) for update in batch.updates],
+                )
+            for start in range(0, len(batch.removes), _ROWS):
+                rows = batch.removes[start : start + _ROWS]
+                db.execute(self._sql(f"DELETE FROM {{t}}_jobs WHERE id IN ({', '.join('?' * len(rows))})"), rows)
+            if batch.last_handle:
+                db.execute(
+                    self._sql(
+                        "INSERT INTO {t}_meta VALUES ('last_handle', ?1)"
+                        " ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)"
+                    ),
+                    (batch.last_handle,),
+                )
+
+    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+        """See `Store.replay`."""
+        last = 0
+        end = self._replay_end
+        while last < end:
+            with self._errors("could not be read"):
+                rows = self._open_db.execute(
+                    self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"),
+                    (last, end, _REPLAY_ROWS),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [read_row(row) for row in rows]
+
+    def quarantine(self, rows: Sequence[BadRow]) -> None:
+        """See `Store.quarantine`."""
+        with self._errors("could not be written"), self._transaction() as db:
+            for bad in rows:
+                db.execute(
+                    self._sql(
+                        f"INSERT INTO {{t}}_quarantine SELECT {_COLUMNS}, epoch, ?, ? FROM {{t}}_jobs WHERE id = ?"
+                    ),
+                    (bad.reason, time.time(), bad.row),
+                )
+                db.execute(self._sql("DELETE FROM {t}_jobs WHERE id = ?"), (bad.row,))
+
+    def info(self) -> StoreInfo:
+        """See `Store.info`."""
+        with self._reading() as db:
+            server = db.execute(self._sql("SELECT name, epoch FROM {t}_servers ORDER BY epoch DESC LIMIT 1")).fetchone()
+            return StoreInfo(
+                jobs=self._scalar(db, "SELECT count(*) FROM {t}_jobs") or 0,
+                quarantined=self._scalar(db, "SELECT count(*) FROM {t}_quarantine") or 0,
+                schema=self._version(db),
+                owner="" if server is None else server[0],
+                epoch=0 if server is None else server[1],
+            )
+
+    def quarantined(self) -> Iterator[QuarantinedRow]:
+        """See `Store.quarantined`."""
+        with self._reading() as db:
+            for row in db.execute(self._sql(f"SELECT {_COLUMNS}, reason FROM {{t}}_quarantine ORDER BY id")):
+                yield QuarantinedRow(row=row[0], reason=row[-1], content=describe_row(row[1:-1]))
+
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """See `Store.rows`."""
+        with self._reading() as db:
+            for row in db.execute(self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs ORDER BY id")):
+                yield read_row(row)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._db is not None:
+            # What the last close of a full disk cannot do, the next open does.
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Opening
+
+    def _take_lock(self) -> None:
+        """Become the one writer. SQLite's own locks are let go between two commits; this one is kept."""
+        path = f"{self._path}-lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as exc:
+            raise StorageError(f"{self.name} cannot be opened: {path!r}: {exc.strerror}") from exc
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.read(lock, 20).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise StorageError(
+                f"{self.name} is in use by another job server{f', process {holder}' if holder else ''}; "
+                "two servers cannot share one file"
+            ) from exc
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+        self._lock = lock
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        version = self._version(db)
+        if version > _SCHEMA:
+            raise StorageError(
+                f"{self.name} was made by a newer version of gearman_trio: its tables have version {version}, "
+                f"expected at most {_SCHEMA}"
+            )
+        if version == _SCHEMA:
+            return
+        for steps in _MIGRATIONS[version:]:
+            for step in steps:
+                db.execute(self._sql(step))
+        db.execute(self._sql("INSERT OR REPLACE INTO {t}_meta VALUES ('schema', ?)"), (_SCHEMA,))
+
+    def _version(self, db: sqlite3.Connection) -> int:
+        """The version of the tables that there are, 0 for none."""
+        if self._scalar(db, "SELECT count(*) FROM sqlite_master WHERE name = '{t}_meta'") == 0:
+            return 0
+        return self._scalar(db, "SELECT value FROM {t}_meta WHERE name = 'schema'") or 0
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        # Each call comes from whichever thread is free, never two at a time. Transactions are begun and ended here.
+        return sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+
+    # Reading and writing
+
+    @property
+    def _open_db(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StorageError(f"{self.name} is not open")
+        return self._db
+
+    def _add(self, db: sqlite3.Connection, jobs: Sequence[StoredJob]) -> None:
+        epoch = (self._epoch,)
+        one = f"({'?, ' * (len(StoredJob._fields))}?)"
+        insert = self._sql("INSERT OR REPLACE INTO {t}_jobs VALUES ")
+        whole = insert + ", ".join([one] * _ROWS)
+        full = len(jobs) - len(jobs) % _ROWS
+        for start in range(0, full, _ROWS):
+            some = jobs[start : start + _ROWS]
+            db.execute(whole, list(chain.from_iterable(job + epoch for job in some)))
+        # A statement for each number of rows would be too many to keep; SQLite reads one in a microsecond a row.
+        if full < len(jobs):
+            rest = jobs[full:]
+            db.executemany(insert + one, [job + epoch for job in rest])
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        db = self._open_db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some errors.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        """A connection of its own, that changes nothing."""
+        # Not read-only: a write-ahead log without a server may have to be carried over first.
+        uri = f"file:{_quoted(self._path)}?mode=rw"
+        with self._errors("cannot be read"), closing(self._connect(uri)) as db:
+            db.execute("PRAGMA query_only = ON")
+            version = self._version(db)
+            if version == 0:
+                raise StorageError(f"{self.name} holds no jobs of gearman_trio: it has no table {self._table}_meta")
+            if version > _SCHEMA:
+                raise StorageError(f"{self.name} was made by a newer version of gearman_trio ({version})")
+            yield db
+
+    @contextmanager
+    def _errors(self, what: str) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as exc:
+            raise StorageError(f"{self.name} {what}: {exc}") from exc
+
+    def _highest(self, kind: str) -> int:
+        return self._scalar(self._open_db, f"SELECT max(id) FROM {{t}}_{kind}") or 0
+
+    def _scalar(self, db: sqlite3.Connection, sql: str) -> int | None:
+        row: tuple[Any, ...] | None = db.execute(self._sql(sql)).fetchone()
+        return None if row is None else row[0]
+
+    def _sql(self, sql: str) -> str:
+        return sql.replace("{t}", self._table)
+
+
+def from_url(url: StoreURL) -> SQLiteStore:
+    """The store of ``sqlite:PATH``, with the option ``table``.
+
+    Raises:
+        ConfigError: there is no path, or an option is not known.
+    """
+    options = url.only(["table"])
+    return SQLiteStore(url.rest, table=options.get("table", "gearman"), durability=url.durability)
+
+
+def _quoted(path: str) -> str:
+    """A path as it stands in a URI."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

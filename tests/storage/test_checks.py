@@ -1,0 +1,96 @@
+"""Every store against every check of the conformance kit; and the kit against stores that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gearman_trio.storage import BadRow, Batch, SQLiteStore, Store, StoredJob, StoreState, make_store
+from gearman_trio.testing import STORE_CHECKS, MemoryStore, check_store
+
+Make = Callable[[], Store]
+
+
+every_check = pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+
+
+@every_check
+def test_sqlite(check: Callable[[Make], None], tmp_path: Path) -> None:
+    check(lambda: SQLiteStore(str(tmp_path / "jobs.db")))
+
+
+@every_check
+def test_memory(check: Callable[[Make], None]) -> None:
+    store = MemoryStore()
+    check(lambda: store)
+
+
+def test_all_checks_in_turn_over_one_storage(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/jobs.db?table=other&durability=off"
+
+    def make() -> Store:
+        store = make_store(url)
+        assert store is not None
+        return store
+
+    check_store(make)
+
+
+class Unordered(MemoryStore):
+    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+        for chunk in super().replay():
+            yield chunk[::-1]
+
+
+class KeyedByUniqueID(MemoryStore):
+    def commit(self, batch: Batch) -> None:
+        super().commit(batch)
+        latest = {(job.function, job.unique): row for row, job in self.content.items()}
+        self.content = {row: job for row, job in self.content.items() if row in latest.values()}
+
+
+class CutAtNul(MemoryStore):
+    def commit(self, batch: Batch) -> None:
+        super().commit(batch)
+        self.content = {
+            row: job._replace(workload=job.workload.partition(b"\0")[0]) for row, job in self.content.items()
+        }
+
+
+class Partial(MemoryStore):
+    def commit(self, batch: Batch) -> None:
+        for job in batch.adds:
+            one = Batch(1)
+            one.adds = [job]
+            super().commit(one)
+        rest = Batch(1)
+        rest.updates, rest.removes, rest.last_handle = batch.updates, batch.removes, batch.last_handle
+        super().commit(rest)
+
+
+class Forgetful(MemoryStore):
+    def open(self, owner: str) -> StoreState:
+        super().open(owner)
+        return StoreState(next_row=1, last_handle=0, epoch=1, max_workload_bytes=2**32)
+
+
+class Shared(MemoryStore):
+    def open(self, owner: str) -> StoreState:
+        self._open = False
+        return super().open(owner)
+
+
+class Growing(MemoryStore):
+    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+        for job in list(self.content.values()):
+            yield [job]
+
+
+@pytest.mark.parametrize("wrong", [Unordered, KeyedByUniqueID, CutAtNul, Partial, Forgetful, Shared, Growing])
+def test_a_store_that_is_wrong_is_found_out(wrong: type[MemoryStore]) -> None:
+    store = wrong()
+
+    with pytest.raises(AssertionError):
+        check_store(lambda: store)

@@ -1,0 +1,163 @@
+"""Stores in database servers: the conformance kit, and what happens when the server is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+import trio
+
+from gearman_trio import ConfigError, StorageError
+from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
+from gearman_trio.testing import STORE_CHECKS
+
+from .databases import Database
+from .kill import kill_again_and_again
+from .test_sqlite import adds, job
+
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
+
+Make = Callable[[], Store]
+
+numbers = count(1)
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    """A store that no other test has used."""
+    return f"{database.url}?table=test{next(numbers)}"
+
+
+def make(url: str) -> Store:
+    store = make_store(url)
+    assert store is not None
+    return store
+
+
+def content(url: str) -> list[StoredJob | BadRow]:
+    return list(make(url).rows())
+
+
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+def test_conformance(check: Callable[[Make], None], url: str) -> None:
+    check(partial(make, url))
+
+
+def test_a_store_goes_on_when_the_database_is_back(database: Database, url: str) -> None:
+    store = make(url)
+    store.open("server")
+    store.commit(adds(job(1)))
+    database.kill()
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(adds(job(2)))
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(adds(job(2)))
+    database.start()
+
+    store.commit(adds(job(2), job(3)))
+
+    # The lock was taken again.
+    with pytest.raises(StorageError, match="in use by another job server"):
+        make(url).open("other")
+    store.close()
+    assert [job(1), job(2), job(3)] == content(url)
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    store: Any = make(url)
+    store.open("server")
+    store._set_meta(store._db.cursor(), "schema", 99)
+    store._db.commit()
+    store.close()
+
+    with pytest.raises(StorageError, match="tables have version 99, expected at most 1"):
+        make(url).open("server")
+    with pytest.raises(StorageError, match="newer version"):
+        make(url).info()
+
+
+def test_a_store_that_was_never_made(url: str) -> None:
+    with pytest.raises(StorageError, match="holds no jobs of gearman_trio: it has no table"):
+        make(url).info()
+
+
+def test_a_bad_row_is_told(url: str) -> None:
+    store: Any = make(url)
+    store.open("server")
+    store.commit(adds(job(1), job(2)))
+    store._db.cursor().execute(store._sql("UPDATE {t}_jobs SET workload = NULL WHERE id = 1"))
+    store._db.commit()
+
+    bad = BadRow(1, "workload: expected bytes, got None")
+    assert [bad, job(2)] == content(url)
+    store.close()
+
+
+def test_a_name_shows_no_password(url: str) -> None:
+    assert "secret" not in make(url).name
+    assert "127.0.0.1" in make(url).name
+
+
+async def test_nothing_is_lost_when_both_servers_are_killed(database: Database, url: str) -> None:
+    async def at_kill(number: int) -> None:
+        if number % 2:
+            await trio.to_thread.run_sync(database.kill)
+            await trio.to_thread.run_sync(database.start)
+
+    books = await kill_again_and_again(url, 2, seed=7, at_kill=at_kill)
+
+    assert set() == books.lost
+    assert 0 == make(url).info().quarantined
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [("postgresql://h/d", "psycopg", "postgresql"), ("mysql://h/d", "pymysql", "mysql")],
+)
+def test_a_library_that_is_missing_is_named_with_its_extra(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+
+    with pytest.raises(ConfigError, match=rf"needs the package {module}.*pip install 'gearman-trio\[{extra}\]'"):
+        make_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("mysql://h:port/d", "Port could not be cast"),
+        ("mysql://user:secret@h", "got no database for 'h'"),
+        ("mysql://h/d?tabel=x", "option 'tabel' is not known; expected table, unix_socket, durability"),
+        ("postgresql://h/d?table=a;b", "table: expected up to 41 letters"),
+    ],
+)
+def test_a_url_that_cannot_be_used(url: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        make_store(url)
+
+
+def test_a_database_that_is_not_there(database: Database) -> None:
+    url = database.url.replace(str(database.port), "1")
+
+    with pytest.raises(StorageError, match="cannot be opened"):
+        make(url).open("server")
+    with pytest.raises(StorageError, match="cannot be read"):
+        make(url).info()
+
+
+def test_a_workload_of_many_megabytes(url: str) -> None:
+    store = make(url)
+    most = store.open("server").max_workload_bytes
+    store.close()
+    store = make(url)
+    store.open("server")
+    large = job(1, bytes(range(256)) * (min(most, 20_000_000) // 256))
+    store.commit(adds(large, job(2)))
+    store.commit(Batch(1))
+    store.close()
+
+    assert [large, job(2)] == content(url)
