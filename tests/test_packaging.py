@@ -142,6 +142,7 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
         "gearman_trio.cli.reload": {"watchfiles"},
         "gearman_trio.web.app": {"prometheus_client", "starlette"},
         "gearman_trio.web.metrics": {"prometheus_client"},
+        "gearman_trio.web.page": {"starlette"},
         "gearman_trio.web.serving": {"hypercorn"},
         "gearman_trio.worker.health": {"h11"},
         "gearman_trio.worker.processes": {"trio_parallel"},

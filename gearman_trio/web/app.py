@@ -2,6 +2,7 @@
 
 | path | answers |
 |---|---|
+| `/` | a page for people |
 | `/healthz` | 200 as long as anything is answered |
 | `/readyz` | 200 while new jobs are taken, else 503 |
 | `/metrics` | Prometheus' text format |
@@ -34,6 +35,7 @@ from ..server import Server
 from .history import History, Sample
 from .live import Live
 from .metrics import Metrics
+from .page import make_page
 from .snapshot import function_value, server_value, text, worker_value
 
 __all__ = ["make_app"]
@@ -65,6 +67,7 @@ def make_app(
     site = _Site(server, history or History(server), max_event_streams, max_metric_functions)
     return Starlette(
         routes=[
+            Route("/", site.page),
             Route("/healthz", site.healthz),
             Route("/readyz", site.readyz),
             Route("/metrics", site.metrics),
@@ -87,9 +90,13 @@ class _Site:
         self._history = history
         self._live = Live(server)
         self._metrics = Metrics(server, functions=max_metric_functions)
+        self._page = make_page()
         self._max_event_streams = max_event_streams
         # The responses that are being sent.
         self._open_streams: set[_Counted] = set()
+
+    async def page(self, request: Request) -> Response:
+        return self._page
 
     async def healthz(self, request: Request) -> Response:
         return _json({"alive": True})
