@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 from gearman_trio import open_server
 from gearman_trio.web import WebLimits, serve_web
@@ -48,18 +50,20 @@ async def test_connections_are_limited(site: Site) -> None:
         assert b"" == await site.send(b"")
 
 
+@pytest.mark.slow
 async def test_reader_that_does_not_read_does_not_keep_the_server_from_ending() -> None:
-    async with open_server(port=0, drain_seconds=0) as server, server.open_client() as client:
+    async with open_server(listeners=[], drain_seconds=0) as server, server.open_client() as client:
         for number in range(1000):
             await client.submit("x" * 500 + str(number), b"")
-        async with trio.open_nursery() as nursery:
+        async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
             (url,) = await nursery.start(partial(serve_web, server))
-            stream = await Site(server, url).connect()
-            async with stream:
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                # Pipelined, until neither side's buffers take more.
-                with trio.move_on_after(1.0):
-                    await stream.send_all(b"GET /api/v1/functions?limit=1000 HTTP/1.1\r\nHost: h\r\n\r\n" * 20_000)
-                nursery.cancel_scope.cancel()
+            # Outlives what serves it.
+            stream = await stack.enter_async_context(await Site(server, url).connect())
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            # More than the buffers of both sides take.
+            await stream.send_all(b"GET /api/v1/functions?limit=1000 HTTP/1.1\r\nHost: h\r\n\r\n" * 40)
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            nursery.cancel_scope.cancel()
+
         # Reached at once, or never.
         assert nursery.cancel_scope.cancelled_caught
