@@ -106,11 +106,13 @@ def test_import_brings_only_what_a_program_needs() -> None:
     unwanted = {
         "asyncio",
         "click",
+        "hypercorn",
         "hypothesis",
         "multiprocessing",
         "pydantic",
         "pytest",
         "rich",
+        "starlette",
         "trio_parallel",
         "typer",
     }
@@ -138,6 +140,10 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     # Imported where they are needed, and an error names the extra where they are not there.
     extras = {
         "gearman_trio.cli.reload": {"watchfiles"},
+        "gearman_trio.web.app": {"prometheus_client", "starlette"},
+        "gearman_trio.web.metrics": {"prometheus_client"},
+        "gearman_trio.web.page": {"starlette"},
+        "gearman_trio.web.serving": {"hypercorn"},
         "gearman_trio.worker.health": {"h11"},
         "gearman_trio.worker.processes": {"trio_parallel"},
     }

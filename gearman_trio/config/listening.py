@@ -47,6 +47,17 @@ def _mode(text: str) -> str:
     return text
 
 
+def _web_address(text: str) -> str:
+    if text.isascii() and text.isdigit():
+        # This machine alone: whoever reaches it can read everything.
+        text = f"127.0.0.1:{text}"
+    # -1 stands for a port that was not given; there is no usual one.
+    address = parse_address(_address(text), default_port=-1)
+    if address.path or not 0 <= address.port <= 65535:
+        raise ConfigError(f"expected a port, or HOST:PORT, for example 127.0.0.1:8080, got {text!r}")
+    return text
+
+
 _ADDRESS: Final = Kind("ADDRESS", _address)
 
 LISTENING_OPTIONS: Final = [
@@ -164,6 +175,13 @@ LISTENING_OPTIONS: Final = [
         help="Accepted; it has a meaning with gearmand's --protocol http only.",
         gearmand=_BOTH,
         inert=True,
+    ),
+    Option(
+        name="web",
+        group=_LISTENING,
+        kind=Kind("[HOST:]PORT", _web_address),
+        help="Where to answer HTTP: health, metrics and what the server does; on this machine alone unless a host is "
+        "given.",
     ),
     Option(
         name="ssl",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,6 +33,7 @@ class Launch:
         listens: where to listen.
         everywhere: where to listen besides if `listens` has no place for clients and workers, and no service manager
             has opened one.
+        web: where to answer HTTP, if anywhere.
         backlog: of listen(2); ``None`` for as many as the kernel allows.
         drain_seconds: how long SIGTERM lets running jobs go on.
         pid_file: holds the process ID.
@@ -49,6 +51,7 @@ class Launch:
     options: ServerOptions
     listens: tuple[Listen, ...]
     everywhere: Listen
+    web: Address | None
     backlog: int | None
     drain_seconds: float
     pid_file: Path | None
@@ -67,7 +70,7 @@ class Launch:
         """What settings ask for.
 
         Raises:
-            ConfigError: two options do not go together.
+            ConfigError: two options do not go together, or a library that one needs is not installed.
         """
         everywhere = Address("*", settings["port"])
         pid_file = settings["pid-file"]
@@ -75,6 +78,7 @@ class Launch:
             options=settings.server_options(),
             listens=tuple(_listens(settings)),
             everywhere=Listen(everywhere, tls=_tls(settings) if settings["ssl"] else None),
+            web=_web(settings),
             backlog=settings["backlog"],
             drain_seconds=settings["drain-timeout"],
             pid_file=Path(pid_file) if pid_file else None,
@@ -111,6 +115,14 @@ def _listens(settings: Settings) -> Iterator[Listen]:
             # A unix socket is reached from this machine only; there it is asked for by --listen-tls.
             secure = option == "listen-tls" or (settings["ssl"] and not address.path)
             yield Listen(address, tls=_tls(settings) if secure else None, admin=option == "listen-admin", mode=mode)
+
+
+def _web(settings: Settings) -> Address | None:
+    if settings["web"] is None:
+        return None
+    # Now, so that a missing library is known before anything is started.
+    import_module("gearman_trio.web")
+    return parse_address(settings["web"])
 
 
 def _tls(settings: Settings) -> TlsOptions:

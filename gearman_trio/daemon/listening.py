@@ -11,7 +11,7 @@ from ..server import Listen, ServerListener, open_listeners
 from ..transport import server_context
 from .launch import Launch
 
-__all__ = ["open_all"]
+__all__ = ["open_all", "open_web"]
 
 
 async def open_all(launch: Launch, inherited: Sequence[socket]) -> list[trio.abc.Listener[trio.abc.Stream]]:
@@ -40,6 +40,20 @@ async def open_all(launch: Launch, inherited: Sequence[socket]) -> list[trio.abc
             raise OSError(exc.errno, f"cannot listen on {_place(listen)}: {exc.strerror or exc}") from exc
         raise
     return opened
+
+
+async def open_web(launch: Launch) -> list[trio.SocketListener]:
+    """Open what a process shall answer HTTP on.
+
+    Raises:
+        OSError: it cannot be listened on; its text is a message for people.
+    """
+    if launch.web is None:
+        return []
+    try:
+        return await trio.open_tcp_listeners(launch.web.port, host=launch.web.host)
+    except OSError as exc:
+        raise OSError(exc.errno, f"--web: cannot listen on {launch.web}: {exc.strerror or exc}") from exc
 
 
 def _taken_over(everywhere: Listen, inherited: socket) -> trio.abc.Listener[trio.abc.Stream]:

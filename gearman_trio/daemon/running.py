@@ -15,7 +15,7 @@ import trio
 from ..errors import ConfigError
 from ..server import Server, serve
 from .launch import Launch
-from .listening import open_all
+from .listening import open_all, open_web
 from .logs import NOTICE, reopen_log_files
 from .pidfile import PidFile
 from .systemd import ServiceManager, inherited_sockets
@@ -51,11 +51,19 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     if pid_file is not None:
         # A clearer error than that of a port in use.
         pid_file.check()
-    listeners = await open_all(launch, inherited_sockets(os.environ))
+    web = await open_web(launch)
+    try:
+        listeners = await open_all(launch, inherited_sockets(os.environ))
+    except BaseException:
+        for each in web:
+            await trio.aclose_forcefully(each)
+        raise
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(
             partial(serve, listeners=listeners, options=launch.options, store=launch.store)
         )
+        if web:
+            await _start_web(nursery, server, web)
         process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.
@@ -66,6 +74,13 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
             await server.wait_ended()
         nursery.cancel_scope.cancel(reason="the server has ended")
     logger.log(NOTICE, "stopped")
+
+
+async def _start_web(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+    from ..web import serve_web  # noqa: PLC0415 an extra
+
+    urls: list[str] = await nursery.start(partial(serve_web, server, listeners=listeners))
+    logger.log(NOTICE, "web: %s", ", ".join(urls))
 
 
 class _Process:

@@ -108,6 +108,11 @@ class Server:
             raise RuntimeError("the server has no listening socket, so it has no URL")
         return f"gearman://{self._addresses[0]}"
 
+    @property
+    def accepting(self) -> bool:
+        """Whether it takes connections and new jobs: it neither drains nor has ended."""
+        return self._connections is not None and not self._stop_requested.is_set()
+
     def statistics(self) -> ServerStatistics:
         """What the server has done and what it holds now."""
         hub = self._hub

@@ -156,6 +156,7 @@ def test_options_of_the_process_have_their_short_names(asked: Callable[..., Laun
         options=ServerOptions(**DEFAULTS, max_attempts=3, worker_wakeup=4),
         listens=(Listen("a:1"), Listen("[::1]:2")),
         everywhere=Listen("*:1"),
+        web=None,
         backlog=7,
         drain_seconds=60.0,
         pid_file=Path("pid"),

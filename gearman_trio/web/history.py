@@ -1,0 +1,90 @@
+"""The last hour of a job server, a sample a second, in memory: charts without anything else installed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+import trio
+
+from ..server import Server
+from .snapshot import ended
+
+__all__ = ["History", "Sample"]
+
+#: How many samples are kept: an hour of them.
+_SAMPLES: Final = 3600
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """A job server at one moment.
+
+    Attributes:
+        time: when, in epoch seconds.
+        queued: how many jobs were queued.
+        scheduled: how many waited for their time.
+        running: how many workers held.
+        workers: how many connections had abilities.
+        connections: how many there were.
+        submitted: jobs since the start.
+        ended: jobs that have ended since the start, in whatever way.
+        failed: those of them that failed or raised.
+        lag: how much later than it was due the sample was taken, in seconds: how long the event loop was busy.
+    """
+
+    time: float
+    queued: int
+    scheduled: int
+    running: int
+    workers: int
+    connections: int
+    submitted: int
+    ended: int
+    failed: int
+    lag: float
+
+
+class History:
+    """Samples of a server, the oldest first; `run` takes them.
+
+    Attributes:
+        interval_seconds: how long after one sample the next is taken.
+        samples: those of the last hour.
+    """
+
+    interval_seconds: Final = 1.0
+
+    def __init__(self, server: Server, *, epoch_clock: Callable[[], float] = time.time) -> None:
+        self.samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self._server = server
+        self._epoch_clock = epoch_clock
+
+    async def run(self) -> None:
+        """Take samples until cancelled, which loses none."""
+        due = trio.current_time()
+        while True:
+            await trio.sleep_until(due)
+            now = trio.current_time()
+            self.samples.append(self._sample(now - due))
+            # A loop that was held up for long is sampled late, not often.
+            due = due + self.interval_seconds if due + self.interval_seconds > now else now + self.interval_seconds
+
+    def _sample(self, lag: float) -> Sample:
+        statistics = self._server.statistics()
+        counters, functions = statistics.counters, statistics.functions
+        return Sample(
+            time=self._epoch_clock(),
+            queued=sum(function.queued for function in functions),
+            scheduled=sum(function.scheduled for function in functions),
+            running=sum(function.running for function in functions),
+            workers=sum(1 for peer in statistics.peers if peer.abilities),
+            connections=len(statistics.peers),
+            submitted=counters.submitted,
+            ended=ended(counters),
+            failed=counters.failed + counters.raised,
+            lag=lag,
+        )

@@ -1,0 +1,147 @@
+"""The application served over HTTP, in the nurseries of the program that runs the job server.
+
+Hypercorn speaks HTTP on each connection.  Accepting, the limits of connections and their end are here: its own serving
+sends under a shield without a time limit, so one reader that does not read could keep a server from ending.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+import attrs
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
+from hypercorn.utils import wrap_app
+
+from ..server import Server
+from ..transport import Address
+from .app import make_app
+from .history import History
+
+__all__ = ["WebLimits", "serve_web"]
+
+logger = logging.getLogger(__name__)
+
+#: The longest head of a request. Browsers send about one kilobyte.
+_HEAD_BYTES: Final = 16 * 1024
+
+#: How long a connection may be without a request, or take to send the head of one.
+_IDLE_SECONDS: Final = 10.0
+
+#: How long a peer may take nothing of what is sent to it, or be gone without a word.
+_STALLED_MS: Final = 20_000
+
+
+@attrs.frozen(kw_only=True)
+class WebLimits:
+    """What the web interface may take from the job server beside it.
+
+    Attributes:
+        connections: how many there may be; who comes then is turned away. Each takes a file descriptor, as clients and
+            workers do.
+        event_streams: how many pages may be kept up to date at once; a page takes one connection for that.
+        metric_functions: how many functions have metrics of their own.
+    """
+
+    connections: int = 200
+    event_streams: int = 100
+    metric_functions: int = 500
+
+
+async def serve_web(
+    server: Server,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    listeners: Sequence[trio.SocketListener] | None = None,
+    limits: WebLimits | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Show a job server over HTTP until cancelled.
+
+    Whoever can reach the address can read everything, so it is this machine alone unless `host` says otherwise.
+
+    Args:
+        server: what is shown. That it ends does not end this.
+        host: the address to listen on; a name may stand for several.
+        port: TCP port; 0 for a free one.
+        listeners: Trio listeners to serve instead of opening any; they are closed at the end.
+        limits: what it may take.
+        task_status: for ``nursery.start``: started with the URLs when the listeners are open.
+
+    Raises:
+        OSError: the address cannot be listened on.
+
+    Cancellation: at once; connections are closed.
+    """
+    limits = limits or WebLimits()
+    history = History(server)
+    app = make_app(
+        server,
+        history=history,
+        max_event_streams=limits.event_streams,
+        max_metric_functions=limits.metric_functions,
+    )
+    if listeners is None:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    urls = [f"http://{Address(*listener.socket.getsockname()[:2])}/" for listener in listeners]
+    connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), limits.connections)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(history.run)
+        await nursery.start(partial(trio.serve_listeners, connections.serve, list(listeners)))
+        task_status.started(urls)
+
+
+class _Connections:
+    """Those that are open, of which there are at most `most`."""
+
+    def __init__(self, app: AppWrapper, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._config = Config()
+        self._config.h11_max_incomplete_size = _HEAD_BYTES
+        self._config.keep_alive_timeout = _IDLE_SECONDS
+        self._config.include_server_header = False
+        # A defect of the application is logged there; what peers do wrong is not worth a line.
+        self._config.errorlog = None
+        self._context = WorkerContext(None)
+        self._count = 0
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        if self._count >= self._most:
+            await trio.aclose_forcefully(stream)
+            return
+        self._count += 1
+        try:
+            _cut_when_stalled(stream)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_close_when_cancelled, stream)
+                await TCPServer(self._app, self._config, self._context, ConnectionState({}), cast(Any, stream))
+                nursery.cancel_scope.cancel(reason="the connection has ended")
+        except* Exception:
+            # One connection's failure reaches no other, whatever peers bring Hypercorn to.
+            logger.info("an HTTP connection ended with an error", exc_info=True)
+        finally:
+            self._count -= 1
+
+
+async def _close_when_cancelled(stream: trio.SocketStream) -> None:
+    """Let go of a peer that does not read: a shielded send ends when its socket is closed."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        stream.socket.close()
+
+
+def _cut_when_stalled(stream: trio.SocketStream) -> None:
+    # Linux alone has it; elsewhere such a peer keeps its connection, and no more than that.
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        stream.setsockopt(socket.IPPROTO_TCP, option, _STALLED_MS)

@@ -1,0 +1,109 @@
+"""A job server with its web interface on a free port, and HTTP as it goes over the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import attrs
+import pytest
+import trio
+
+from gearman_trio import Server, ServerOptions, open_server
+from gearman_trio.web import WebLimits, serve_web
+
+#: No single step takes longer on a busy machine, unless it hangs.
+PATIENCE = 30.0
+
+
+@attrs.frozen
+class Answer:
+    """What came back for one request."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @classmethod
+    def parse(cls, data: bytes) -> Answer:
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        return cls(int(first.split()[1]), headers, body)
+
+
+class Events:
+    """A stream of server-sent events."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._data = b""
+
+    async def next(self) -> tuple[str, Any]:
+        """Wait for an event, and give its name and its content."""
+        with trio.fail_after(PATIENCE):
+            while (start := self._data.find(b"event: ")) < 0 or (end := self._data.find(b"\n\n", start)) < 0:
+                data = await self._stream.receive_some()
+                assert data, self._data
+                self._data += data
+        name, content = self._data[start:end].split(b"\ndata: ")
+        self._data = self._data[end:]
+        return name.removeprefix(b"event: ").decode(), json.loads(content)
+
+
+@attrs.frozen
+class Site:
+    """The interface of a job server."""
+
+    server: Server
+    url: str
+
+    async def connect(self) -> trio.SocketStream:
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return await trio.open_tcp_stream(parts.hostname, parts.port)
+
+    async def ask(self, path: str, method: str = "GET", headers: str = "") -> Answer:
+        request = f"{method} {quote(path, safe='/?=&%')} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n"
+        return Answer.parse(await self.send(request.encode()))
+
+    async def ask_until(self, path: str, wanted: Callable[[Answer], object], method: str = "GET") -> Answer:
+        """Ask again and again until the answer is as wanted."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                answer = await self.ask(path, method)
+                if wanted(answer):
+                    return answer
+                await trio.sleep(0.02)
+
+    async def send(self, data: bytes) -> bytes:
+        """Send something, and give all that comes back."""
+        async with await self.connect() as stream:
+            with trio.fail_after(PATIENCE):
+                await stream.send_all(data)
+                return b"".join([bytes(chunk) async for chunk in stream])
+
+    async def events(self, stream: trio.SocketStream) -> Events:
+        await stream.send_all(b"GET /api/v1/events HTTP/1.1\r\nHost: here\r\n\r\n")
+        return Events(stream)
+
+
+@pytest.fixture
+def limits() -> WebLimits:
+    return WebLimits()
+
+
+@pytest.fixture
+async def site(limits: WebLimits) -> AsyncIterator[Site]:
+    async with open_server(port=0, options=ServerOptions(), drain_seconds=0) as server, trio.open_nursery() as nursery:
+        (url,) = await nursery.start(partial(serve_web, server, limits=limits))
+        yield Site(server, url)
+        nursery.cancel_scope.cancel()

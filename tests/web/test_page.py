@@ -1,0 +1,211 @@
+"""The page in a real browser: it shows what is so, goes on by itself, and asks nobody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from gearman_trio import Abilities, open_admin, open_worker
+
+from ..peers import require
+from .conftest import PATIENCE, Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.interop]
+
+abilities = Abilities()
+
+
+@abilities.function
+async def reverse(workload: bytes) -> bytes:
+    return workload[::-1]
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = require("chromium")
+    # Root may not use the sandbox, and containers have little shared memory.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, Service(require("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@attrs.frozen
+class Page:
+    """A page in a browser, whose driver blocks and so is used in threads."""
+
+    driver: Chrome
+    site: Site
+
+    async def do(self, action: Callable[[Chrome], Any]) -> Any:
+        with trio.fail_after(PATIENCE * 2):
+            return await trio.to_thread.run_sync(action, self.driver)
+
+    async def run(self, script: str) -> Any:
+        return await self.do(lambda driver: driver.execute_script(script))
+
+    async def until(self, script: str, wanted: object) -> None:
+        """Wait until a script gives what is wanted."""
+        found = None
+        with trio.move_on_after(PATIENCE):
+            while (found := await self.run(script)) != wanted:  # noqa: ASYNC110 nothing tells when a browser has drawn
+                await trio.sleep(0.05)
+        assert wanted == found
+
+    async def picture(self, name: str) -> None:
+        """Keep what it looks like, where somebody asks for it."""
+        folder = os.environ.get("GEARMAN_TRIO_SCREENSHOTS")
+        if folder:
+            await self.do(lambda driver: driver.save_screenshot(str(Path(folder) / f"{name}.png")))
+
+
+ROWS = "return [...document.querySelectorAll('#functions tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+NAMES = "return [...document.querySelectorAll('#functions tbody tr')].map(r => r.cells[0].textContent)"
+STATE = "return document.getElementById('state').textContent"
+WAITING = "return document.querySelector('[data-tile=queued]').textContent"
+
+
+@pytest.fixture
+async def page(chrome: Chrome, site: Site) -> AsyncIterator[Page]:
+    """The page of a server, open; whatever is done with it, the browser has nothing to complain about."""
+    page = Page(chrome, site)
+    await page.do(lambda driver: driver.get(site.url))
+    await page.until(STATE, "live")
+    yield page
+    complaints = await page.do(lambda driver: driver.get_log("browser"))  # type: ignore[no-untyped-call] # Selenium's
+    await page.do(lambda driver: driver.get("about:blank"))
+    assert [] == complaints
+
+
+async def submit(site: Site, *names: str | bytes) -> None:
+    async with site.server.open_client() as client:
+        for name in names:
+            await client.submit(name, b"")
+
+
+async def test_server_without_jobs(page: Page) -> None:
+    shown = await page.run("return [...document.querySelectorAll('.empty')].map(p => !p.hidden)")
+
+    assert [True, True] == shown
+    assert "0" == await page.run(WAITING)
+    await page.picture("empty")
+
+
+async def test_changes_are_shown_without_loading_again(page: Page) -> None:
+    await page.run("window.same = true")
+    await submit(page.site, "reverse", "reverse", "resize")
+
+    await page.until(WAITING, "3")
+    waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker can take these"]
+    assert waiting == (await page.run(ROWS))[0]
+    assert 2 == await page.run("return document.querySelectorAll('#functions tr.stalled').length")
+    await page.picture("few")
+    async with open_worker(abilities, page.site.server.url, client_id="worker-1"):
+        await page.until(WAITING, "1")
+        worker = "return document.querySelector('#workers tbody tr').cells[0].textContent"
+        await page.until(worker, "worker-1")
+        assert ["resize", "reverse"] == await page.run(NAMES)
+        assert 1 == await page.run("return document.querySelectorAll('#functions tr.stalled').length")
+        await page.picture("worker")
+    await page.until("return document.querySelectorAll('#workers tbody tr').length", 0)
+    assert await page.run("return window.same")
+
+
+async def test_function_that_is_dropped_goes(page: Page) -> None:
+    async with open_admin(page.site.server.addresses[0]) as admin:
+        await admin.create_function("a")
+        await admin.pause_function("a")
+        await page.until(ROWS, [["a", "0", "0", "0", "0", "0", "0", "0", "paused"]])
+        await admin.resume_function("a")
+        await admin.drop_function("a")
+        await page.until(ROWS, [])
+
+
+async def test_names_are_text_and_never_markup(page: Page) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    await submit(page.site, name, b"\xff")
+
+    await page.until(f"{NAMES}.sort()", [name, "\\xff"])
+    assert 0 == await page.run("return document.querySelectorAll('td img').length")
+
+
+async def test_many_functions_are_filtered_and_sorted_by_keyboard(page: Page) -> None:
+    await submit(page.site, *(f"job-{number:03}" for number in range(300)), "job-123")
+    await page.until("return document.querySelectorAll('#functions tbody tr').length", 300)
+    await page.picture("many")
+
+    def type_it(driver: Chrome) -> None:
+        driver.find_element(By.ID, "filter").send_keys("12")
+
+    await page.do(type_it)
+    matching = ["job-012", "job-112", *(f"job-12{digit}" for digit in range(10)), "job-212"]
+    assert ["job-123", *(name for name in matching if name != "job-123")] == await page.run(NAMES)
+
+    def sort_by_name(driver: Chrome) -> None:
+        driver.find_element(By.CSS_SELECTOR, "#functions th button").send_keys(Keys.ENTER)
+
+    await page.do(sort_by_name)
+    assert matching == await page.run(NAMES)
+    assert "ascending" == await page.run("return document.querySelector('#functions th').ariaSort")
+
+
+async def test_dark_and_light(page: Page) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+
+    def press(driver: Chrome) -> None:
+        driver.find_element(By.ID, "theme").click()
+
+    before = await page.run(background)
+    await page.do(press)
+    await page.until(f"{background} !== {before!r}", True)
+    await page.picture("other-theme")
+    await page.do(press)
+    await page.until(background, before)
+
+
+async def test_narrow_screen_needs_no_scrolling_sideways(page: Page) -> None:
+    await submit(page.site, "a-function-with-a-name-that-is-rather-long-for-a-telephone" * 3)
+    await page.until(WAITING, "1")
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size))
+    try:
+        assert 360 == await page.run("return document.documentElement.scrollWidth")
+        await page.picture("narrow")
+    finally:
+        await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {}))
+
+
+async def test_charts_go_on(page: Page) -> None:
+    points = "return document.querySelector('polyline').getAttribute('points').split(' ').length > 2"
+
+    await page.until(points, True)
+
+
+async def test_nothing_is_asked_of_anybody_else(page: Page) -> None:
+    asked = await page.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
+
+    assert {f"{page.site.url}api/v1/history"} <= set(asked)
+    assert [] == [name for name in asked if not name.startswith((page.site.url, "data:"))]
+
+
+async def test_page_may_run_only_what_is_in_it(site: Site) -> None:
+    answer = await site.ask("/")
+
+    assert (200, "text/html; charset=utf-8") == (answer.status, answer.headers["content-type"])
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert b"http://" not in answer.body.replace(b"http://www.w3.org/2000/svg", b"")
+    assert b"https://" not in answer.body
