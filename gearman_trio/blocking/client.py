@@ -5,30 +5,31 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from copy import copy
 from types import TracebackType
 from typing import Any, Literal, overload
 
 from .. import client as _async
 from ..client import ClientStatistics, JobState, Priority, open_client
 from ..client.chunking import DEFAULT_CHUNK_BYTES, Cutter
+from ..client.connectors import known_server
+from ..client.options import DEFAULT_OPTIONS, Resubmit
 from ..client.pipeline import OnRefusal
+from ..client.routing import check_routing
 from ..errors import GearmanError
-from ..names import JobHandle
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES
 from ..transport import Address, Connect, Tls, parse_address
-from .job import ForegroundJob
-from .loop import Loop
+from .caller import Caller, Workload
+from .loop import Loop, checked_timeout
 from .mapping import PlainSource, open_chunk_results, open_results
 from .pipeline import Pipeline
 from .portal import Portal
 
 __all__ = ["Client"]
 
-Workload = bytes | bytearray | memoryview
 
-
-class Client:
+class Client(Caller):
     """A client of a job server as plain calls, for any number of threads at once.
 
     ::
@@ -55,6 +56,8 @@ class Client:
     def __init__(
         self,
         *servers: str | Address,
+        routing: str = "failover",
+        resubmit: Resubmit = "never",
         client_id: str | None = None,
         options: Sequence[str] = ("exceptions",),
         max_packet_bytes: int = MAX_PACKET_BYTES,
@@ -64,9 +67,11 @@ class Client:
         """Make a client that connects when it is first used; the arguments are those of `gearman_trio.open_client`.
 
         Raises:
-            ConfigError: an address or the client ID cannot be used. An option that cannot be sent is found at the
-            first use.
+            ConfigError: an address, the client ID, `routing` or `resubmit` cannot be used. An option that cannot be
+            sent is found at the first use.
         """
+        check_routing(routing)
+        self._options = DEFAULT_OPTIONS.changed(resubmit=resubmit)
         addresses = [parse_address(server) if isinstance(server, str) else server for server in servers]
         if client_id is not None:
             check_client_id(client_id)
@@ -75,6 +80,8 @@ class Client:
         def open_(loop: Loop[_async.Client]) -> AbstractAsyncContextManager[_async.Client]:
             return open_client(
                 *addresses,
+                routing=routing,
+                resubmit=resubmit,
                 client_id=client_id,
                 options=options,
                 max_packet_bytes=max_packet_bytes,
@@ -82,7 +89,10 @@ class Client:
                 connect=loop.watching(connect),
             )
 
+        self._servers = tuple(addresses) or (parse_address("127.0.0.1"),)
         self._portal = Portal(open_, "client")
+        self._view = _itself
+        self._timeout = None
 
     def __enter__(self) -> Client:
         self._portal.loop()
@@ -105,7 +115,7 @@ class Client:
         """The job server that this client is connected to now."""
 
         async def ask(client: _async.Client) -> Address | None:
-            return client.server
+            return self._view(client).server
 
         return self._portal.call(ask) if self._portal.open else None
 
@@ -113,88 +123,64 @@ class Client:
         """What this client is doing now; looks at every job under way."""
 
         async def ask(client: _async.Client) -> ClientStatistics:
-            return client.statistics()
+            return self._view(client).statistics()
 
         return self._portal.call(ask)
 
-    def run(
+    def with_options(
         self,
-        function: str | bytes,
-        workload: Workload = b"",
         *,
-        priority: Priority | str = Priority.NORMAL,
+        priority: Priority | str | None = None,
         unique: str | bytes | None = None,
+        run_at: float | datetime.datetime | None = None,
+        delay: float | None = None,
+        server: str | Address | None = None,
+        name: str | bytes | None = None,
+        max_unread_bytes: int | None = None,
+        resubmit: Resubmit | None = None,
         timeout: float | None = None,
-    ) -> bytes:
-        """Run a job in the foreground and give its result, as `gearman_trio.Client.run`.
-
-        Raises:
-            TimeoutError: the result did not come within `timeout` seconds.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(
-            lambda client: client.run(function, workload, priority=priority, unique=unique), timeout
-        )
-
-    @contextmanager
-    def stream(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        timeout: float | None = None,
-    ) -> Iterator[ForegroundJob]:
-        """Run a job in the foreground and watch it, as `gearman_trio.Client.stream`.
+    ) -> Client:
+        """This client with other options for its calls, as `gearman_trio.Client.with_options`.
 
         ::
 
-            with client.stream("resize", image, timeout=5) as job:
-                for event in job:
-                    ...
-                job.result()
+            client.with_options(timeout=10).run(count_words, "a cat")
+
+        It is a view, made in a moment, of the same connection and thread: closing the one closes the other.
 
         Args:
-            function: as there.
-            workload: as there.
             priority: as there.
             unique: as there.
-            timeout: the seconds until the job has its handle; the methods of the job have a limit of their own.
+            run_at: as there.
+            delay: as there.
+            server: as there.
+            name: as there.
+            max_unread_bytes: as there.
+            resubmit: as there.
+            timeout: the seconds that a call may take which does not say otherwise.  A call of a decorated function
+                cannot, for all its arguments are the function's.
 
         Raises:
-            TimeoutError: the job server gave no handle in time.
-            JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there, on entering.
+            ConfigError: an option cannot be used, or the server is none of this client's.
         """
-        loop = self._portal.loop()
-        held = loop.hold(
-            lambda client: client.stream(function, workload, priority=priority, unique=unique),
-            timeout,
-        )
-        try:
-            yield ForegroundJob(held.value, loop)
-        finally:
-            loop.post(held.leave)
-
-    def submit(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        run_at: float | datetime.datetime | None = None,
-        timeout: float | None = None,
-    ) -> JobHandle:
-        """Leave a job with the job server, to run in the background, and give its handle: `gearman_trio.Client.submit`.
-
-        Raises:
-            TimeoutError: the handle did not come within `timeout` seconds; the job may have been taken.
-            JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(
-            lambda client: client.submit(function, workload, priority=priority, unique=unique, run_at=run_at), timeout
-        )
+        view = copy(self)
+        changes: dict[str, Any] = {
+            "priority": priority,
+            "unique": unique,
+            "run_at": run_at,
+            "delay": delay,
+            "name": name,
+            "max_unread_bytes": max_unread_bytes,
+            "resubmit": resubmit,
+        }
+        # Only to find mistakes here instead of at the first call.
+        view._options = self._options.changed(**changes)
+        address = None if server is None else known_server(server, self._servers)
+        view._timeout = self._limit(checked_timeout(timeout))
+        if address is not None or view._options is not self._options:
+            outer = self._view
+            view._view = lambda client: outer(client).with_options(**changes, server=address)
+        return view
 
     @contextmanager
     def pipeline(self, *, on_error: OnRefusal = "raise", timeout: float | None = None) -> Iterator[Pipeline]:
@@ -214,11 +200,11 @@ class Client:
             ConfigError: as there.
         """
         loop = self._portal.loop()
-        held = loop.hold(lambda client: client.pipeline(on_error=on_error), None)
+        held = loop.hold(lambda client: self._view(client).pipeline(on_error=on_error), None)
         try:
             pipeline = Pipeline(held.value, loop)
             yield pipeline
-            pipeline.flush(timeout=timeout)
+            pipeline.flush(timeout=self._limit(timeout))
         finally:
             # Leaving the inner block sends what is left, and here nobody would wait for it.
             held.value.clear()
@@ -284,9 +270,9 @@ class Client:
         """
 
         def open_(client: _async.Client, taken: Any) -> Any:
-            return client.map(function, taken, concurrency=concurrency, ordered=ordered, on_error=on_error)
+            return self._view(client).map(function, taken, concurrency=concurrency, ordered=ordered, on_error=on_error)
 
-        return open_results(self._portal, open_, items, concurrency=concurrency, timeout=timeout)
+        return open_results(self._portal, open_, items, concurrency=concurrency, timeout=self._limit(timeout))
 
     @overload
     def run_chunks(
@@ -347,10 +333,12 @@ class Client:
         """
 
         def open_(client: _async.Client, taken: Any) -> Any:
-            return client.map(function, taken, concurrency=concurrency, ordered=True, on_error=on_error)
+            return self._view(client).map(function, taken, concurrency=concurrency, ordered=True, on_error=on_error)
 
         cutter = Cutter(chunk_bytes, separator)
-        return open_chunk_results(self._portal, open_, cutter, source, concurrency=concurrency, timeout=timeout)
+        return open_chunk_results(
+            self._portal, open_, cutter, source, concurrency=concurrency, timeout=self._limit(timeout)
+        )
 
     def map_reduce(
         self,
@@ -368,20 +356,26 @@ class Client:
             TimeoutError: the result did not come within `timeout` seconds.
             JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
         """
-        return self._portal.call(lambda client: client.map_reduce(mapper, reducer, workload, unique=unique), timeout)
+        return self._portal.call(
+            lambda client: self._view(client).map_reduce(mapper, reducer, workload, unique=unique), self._limit(timeout)
+        )
 
     def status(self, handle: str | bytes, *, timeout: float | None = None) -> JobState:
         """Ask how far a job is, by its handle. Raises as `gearman_trio.Client.status`."""
-        return self._portal.call(lambda client: client.status(handle), timeout)
+        return self._portal.call(lambda client: self._view(client).status(handle), self._limit(timeout))
 
     def status_by_unique(self, unique: str | bytes, *, timeout: float | None = None) -> JobState:
         """Ask how far a job is, by its unique ID. Raises as `gearman_trio.Client.status_by_unique`."""
-        return self._portal.call(lambda client: client.status_by_unique(unique), timeout)
+        return self._portal.call(lambda client: self._view(client).status_by_unique(unique), self._limit(timeout))
 
     def echo(self, workload: Workload, *, timeout: float | None = None) -> bytes:
         """Have the job server send bytes back. Raises as `gearman_trio.Client.echo`."""
-        return self._portal.call(lambda client: client.echo(workload), timeout)
+        return self._portal.call(lambda client: self._view(client).echo(workload), self._limit(timeout))
 
     def set_option(self, name: str, *, timeout: float | None = None) -> None:
         """Ask the job server for an option. Raises as `gearman_trio.Client.set_option`."""
-        self._portal.call(lambda client: client.set_option(name), timeout)
+        self._portal.call(lambda client: self._view(client).set_option(name), self._limit(timeout))
+
+
+def _itself(client: _async.Client) -> _async.Client:
+    return client
