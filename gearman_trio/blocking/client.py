@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from copy import copy
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any
 
 from .. import client as _async
 from ..client import ClientStatistics, JobState, Priority, open_client
-from ..client.chunking import DEFAULT_CHUNK_BYTES, Cutter
 from ..client.connectors import known_server
 from ..client.options import DEFAULT_OPTIONS, Resubmit
-from ..client.pipeline import OnRefusal
 from ..client.routing import check_routing
-from ..errors import GearmanError
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES
 from ..transport import Address, Connect, Tls, parse_address
-from .caller import Caller, Workload
+from .caller import Workload
 from .loop import Loop, checked_timeout
-from .mapping import PlainSource, open_chunk_results, open_results
-from .pipeline import Pipeline
+from .many import ManyCaller
 from .portal import Portal
 
 __all__ = ["Client"]
 
 
-class Client(Caller):
+class Client(ManyCaller):
     """A client of a job server as plain calls, for any number of threads at once.
 
     ::
@@ -41,9 +37,9 @@ class Client(Caller):
     are those of `gearman_trio.Client`: the same arguments, results and errors.
 
     Timeouts: each method takes ``timeout``, the seconds that the call may take, connecting included; ``None`` is
-    without limit.  After them it raises `TimeoutError`.  What was sent stays with the job server: a job goes on, and
-    what comes for it is dropped.  The client and its connection stay usable.  A `KeyboardInterrupt` in the calling
-    thread does the same.
+    without limit.  A call of a decorated function has it as an option (`with_options`).  After them it raises
+    `TimeoutError`.  What was sent stays with the job server: a job goes on, and what comes for it is dropped.  The
+    client and its connection stay usable.  A `KeyboardInterrupt` in the calling thread does the same.
 
     Forks: the parent's client goes on.  In the child the same object makes a thread and a connection of its own at
     its first call; a job that was being watched is not watched there.
@@ -181,184 +177,6 @@ class Client(Caller):
             outer = self._view
             view._view = lambda client: outer(client).with_options(**changes, server=address)
         return view
-
-    @contextmanager
-    def pipeline(self, *, on_error: OnRefusal = "raise", timeout: float | None = None) -> Iterator[Pipeline]:
-        """Submit many background jobs together, as `gearman_trio.Client.pipeline`.
-
-        ::
-
-            with client.pipeline(timeout=10) as pipeline:
-                entries = [pipeline.submit("resize", picture) for picture in pictures]
-
-        Args:
-            on_error: as there.
-            timeout: the seconds that the end of the block may take, which sends everything.
-
-        Raises:
-            TimeoutError, PipelineError, ServersUnavailable: as `Pipeline.flush`, on leaving.
-            ConfigError: as there.
-        """
-        loop = self._portal.loop()
-        held = loop.hold(lambda client: self._view(client).pipeline(on_error=on_error), None)
-        try:
-            pipeline = Pipeline(held.value, loop)
-            yield pipeline
-            pipeline.flush(timeout=self._limit(timeout))
-        finally:
-            # Leaving the inner block sends what is left, and here nobody would wait for it.
-            held.value.clear()
-            loop.post(held.leave)
-
-    @overload
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Literal["raise"] = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes]]: ...
-    @overload
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Literal["yield"],
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes | GearmanError]]: ...
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Any = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[Any]]:
-        """Run a job for each item, some at a time, and give their results as they come: `gearman_trio.Client.map`.
-
-        ::
-
-            with client.map("resize", pictures, concurrency=20) as results:
-                for small in results:
-                    ...
-
-        The items are taken in the calling thread, each time that a result is asked for, so they may block; then
-        nothing is read meanwhile.
-
-        Args:
-            function: the name of what is called.
-            items: the workloads; they may be endless.
-            concurrency: as there.
-            ordered: as there.
-            on_error: as there.
-            timeout: the seconds that each result may take.
-
-        Raises:
-            TimeoutError: a result did not come in time; none is lost, and one may go on.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-
-        def open_(client: _async.Client, taken: Any) -> Any:
-            return self._view(client).map(function, taken, concurrency=concurrency, ordered=ordered, on_error=on_error)
-
-        return open_results(self._portal, open_, items, concurrency=concurrency, timeout=self._limit(timeout))
-
-    @overload
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Literal["raise"] = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes]]: ...
-    @overload
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Literal["yield"],
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes | GearmanError]]: ...
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Any = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[Any]]:
-        """Run a job for each chunk of something large, and give their results in order.
-
-        This is `gearman_trio.Client.run_chunks`.
-
-        The source is read in the calling thread, each time that a result is asked for.
-
-        Args:
-            function: the name of what is called.
-            source: as there, but for what is async.
-            chunk_bytes: as there.
-            separator: as there.
-            concurrency: as there.
-            on_error: as there.
-            timeout: the seconds that each result may take.
-
-        Raises:
-            TimeoutError: as for `map`.
-            OSError, JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-
-        def open_(client: _async.Client, taken: Any) -> Any:
-            return self._view(client).map(function, taken, concurrency=concurrency, ordered=True, on_error=on_error)
-
-        cutter = Cutter(chunk_bytes, separator)
-        return open_chunk_results(
-            self._portal, open_, cutter, source, concurrency=concurrency, timeout=self._limit(timeout)
-        )
-
-    def map_reduce(
-        self,
-        mapper: str | bytes,
-        reducer: str | bytes,
-        /,
-        workload: Workload = b"",
-        *,
-        unique: str | bytes | None = None,
-        timeout: float | None = None,
-    ) -> bytes:
-        """Run a job that its worker splits for a reducer, and give its result: `gearman_trio.Client.map_reduce`.
-
-        Raises:
-            TimeoutError: the result did not come within `timeout` seconds.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(
-            lambda client: self._view(client).map_reduce(mapper, reducer, workload, unique=unique), self._limit(timeout)
-        )
 
     def status(self, handle: str | bytes, *, timeout: float | None = None) -> JobState:
         """Ask how far a job is, by its handle. Raises as `gearman_trio.Client.status`."""

@@ -176,3 +176,19 @@ def test_a_view_is_closed_with_its_client(server: str) -> None:
 def test_a_function_that_raises(client: Client, typed_worker: Worker) -> None:
     with pytest.raises(JobRaised, match="left"):
         client.run("typed.add", b'{"wrong": 1}')
+
+
+def test_a_map_and_a_pipeline_of_decorated_functions(client: Client, typed_worker: Worker) -> None:
+    with client.map(add, [1, 2, 3], ordered=True, timeout=10) as results:
+        assert [2, 3, 4] == list(results)
+    with client.map(count_to, [2], timeout=10) as lists:
+        assert [[1, 2]] == list(lists)
+    with client.map(add, [1, object()], ordered=True, on_error="yield", timeout=10) as kept:
+        first, second = kept
+    with client.pipeline(timeout=10) as pipeline:
+        entry = pipeline.submit(add, 1, right=2)
+
+    assert 2 == first
+    assert isinstance(second, SerializationError)
+    assert entry.handle is not None
+    assert b"typed.add" == entry.function

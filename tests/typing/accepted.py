@@ -148,6 +148,13 @@ def blocking_calls(client: blocking.Client) -> None:
         assert_type(chunks, Iterator[bytes])
     with client.pipeline(timeout=5) as pipeline:
         assert_type(pipeline.submit("reverse", b"a", priority="high"), PipelineEntry)
+        assert_type(pipeline.submit(resize, "image", crop=True), PipelineEntry)
+    with client.map(count, ["text"], timeout=5) as counts:
+        assert_type(counts, Iterator[int])
+    with client.map(in_thread_with_job, [1, 2]) as in_threads:
+        assert_type(in_threads, Iterator[list[int]])
+    with client.map(squares, [3]) as of_squares:
+        assert_type(of_squares, Iterator[list[int]])
     assert_type(client.map_reduce("lines", "count", b"abc"), bytes)
 
 
