@@ -7,7 +7,7 @@ import sys
 
 import rich.console
 
-from .flight import measure_flight, measure_growth
+from .flight import measure_abilities, measure_flight, measure_growth
 from .instructions import measure_instructions
 from .libraries import compare_clients, compare_workers
 from .loads import LOADS, measure_loads
@@ -58,6 +58,7 @@ def _flight(arguments: argparse.Namespace) -> list[Table]:
     return [
         measure_flight(arguments.counts, progress=_progress),
         measure_growth(arguments.jobs, progress=_progress),
+        measure_abilities(arguments.workers, arguments.functions, progress=_progress),
     ]
 
 
@@ -90,10 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     plots.add_argument("--longest", type=int, default=_LENGTHS[-1], help="the longest queue")
     plots.add_argument("--sleepers", type=int, default=_SLEEPERS[-1], help="the most sleepers")
 
-    flight = commands.add_parser("flight", help="the memory of our client")
+    flight = commands.add_parser("flight", help="the memory of our client and worker")
     flight.set_defaults(measure=_flight)
     flight.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="jobs in flight")
     flight.add_argument("--jobs", type=int, default=1_000_000, help="jobs that one client runs")
+    flight.add_argument("--workers", type=int, nargs="+", default=[10, 100, 1_000], help="workers in one process")
+    flight.add_argument("--functions", type=int, default=10, help="functions of each worker")
 
     instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
     instructions.set_defaults(measure=_instructions)

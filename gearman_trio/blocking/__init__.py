@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from .admin import AdminClient
 from .client import Client
-from .job import ForegroundJob
+from .job import ForegroundJob, TypedJob
 from .pipeline import Pipeline
 from .worker import Worker
 
-__all__ = ["AdminClient", "Client", "ForegroundJob", "Pipeline", "Worker"]
+__all__ = ["AdminClient", "Client", "ForegroundJob", "Pipeline", "TypedJob", "Worker"]

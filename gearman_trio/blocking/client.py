@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from copy import copy
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any
 
 from .. import client as _async
 from ..client import ClientStatistics, JobState, Priority, open_client
-from ..client.chunking import DEFAULT_CHUNK_BYTES, Cutter
-from ..client.pipeline import OnRefusal
-from ..errors import GearmanError
-from ..names import JobHandle
+from ..client.connectors import known_server
+from ..client.options import DEFAULT_OPTIONS, Resubmit
+from ..client.routing import check_routing
 from ..names import client_id as check_client_id
 from ..protocol import MAX_PACKET_BYTES
 from ..transport import Address, Connect, Tls, parse_address
-from .job import ForegroundJob
-from .loop import Loop
-from .mapping import PlainSource, open_chunk_results, open_results
-from .pipeline import Pipeline
+from .caller import Workload
+from .loop import Loop, checked_timeout
+from .many import ManyCaller
 from .portal import Portal
 
 __all__ = ["Client"]
 
-Workload = bytes | bytearray | memoryview
 
-
-class Client:
+class Client(ManyCaller):
     """A client of a job server as plain calls, for any number of threads at once.
 
     ::
@@ -40,9 +37,9 @@ class Client:
     are those of `gearman_trio.Client`: the same arguments, results and errors.
 
     Timeouts: each method takes ``timeout``, the seconds that the call may take, connecting included; ``None`` is
-    without limit.  After them it raises `TimeoutError`.  What was sent stays with the job server: a job goes on, and
-    what comes for it is dropped.  The client and its connection stay usable.  A `KeyboardInterrupt` in the calling
-    thread does the same.
+    without limit.  A call of a decorated function has it as an option (`with_options`).  After them it raises
+    `TimeoutError`.  What was sent stays with the job server: a job goes on, and what comes for it is dropped.  The
+    client and its connection stay usable.  A `KeyboardInterrupt` in the calling thread does the same.
 
     Forks: the parent's client goes on.  In the child the same object makes a thread and a connection of its own at
     its first call; a job that was being watched is not watched there.
@@ -55,6 +52,8 @@ class Client:
     def __init__(
         self,
         *servers: str | Address,
+        routing: str = "failover",
+        resubmit: Resubmit = "never",
         client_id: str | None = None,
         options: Sequence[str] = ("exceptions",),
         max_packet_bytes: int = MAX_PACKET_BYTES,
@@ -64,9 +63,11 @@ class Client:
         """Make a client that connects when it is first used; the arguments are those of `gearman_trio.open_client`.
 
         Raises:
-            ConfigError: an address or the client ID cannot be used. An option that cannot be sent is found at the
-            first use.
+            ConfigError: an address, the client ID, `routing` or `resubmit` cannot be used. An option that cannot be
+            sent is found at the first use.
         """
+        check_routing(routing)
+        self._options = DEFAULT_OPTIONS.changed(resubmit=resubmit)
         addresses = [parse_address(server) if isinstance(server, str) else server for server in servers]
         if client_id is not None:
             check_client_id(client_id)
@@ -75,6 +76,8 @@ class Client:
         def open_(loop: Loop[_async.Client]) -> AbstractAsyncContextManager[_async.Client]:
             return open_client(
                 *addresses,
+                routing=routing,
+                resubmit=resubmit,
                 client_id=client_id,
                 options=options,
                 max_packet_bytes=max_packet_bytes,
@@ -82,7 +85,10 @@ class Client:
                 connect=loop.watching(connect),
             )
 
+        self._servers = tuple(addresses) or (parse_address("127.0.0.1"),)
         self._portal = Portal(open_, "client")
+        self._view = _itself
+        self._timeout = None
 
     def __enter__(self) -> Client:
         self._portal.loop()
@@ -105,7 +111,7 @@ class Client:
         """The job server that this client is connected to now."""
 
         async def ask(client: _async.Client) -> Address | None:
-            return client.server
+            return self._view(client).server
 
         return self._portal.call(ask) if self._portal.open else None
 
@@ -113,275 +119,81 @@ class Client:
         """What this client is doing now; looks at every job under way."""
 
         async def ask(client: _async.Client) -> ClientStatistics:
-            return client.statistics()
+            return self._view(client).statistics()
 
         return self._portal.call(ask)
 
-    def run(
+    def with_options(
         self,
-        function: str | bytes,
-        workload: Workload = b"",
         *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        timeout: float | None = None,
-    ) -> bytes:
-        """Run a job in the foreground and give its result, as `gearman_trio.Client.run`.
-
-        Raises:
-            TimeoutError: the result did not come within `timeout` seconds.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(
-            lambda client: client.run(function, workload, priority=priority, unique=unique), timeout
-        )
-
-    @contextmanager
-    def stream(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
-        unique: str | bytes | None = None,
-        timeout: float | None = None,
-    ) -> Iterator[ForegroundJob]:
-        """Run a job in the foreground and watch it, as `gearman_trio.Client.stream`.
-
-        ::
-
-            with client.stream("resize", image, timeout=5) as job:
-                for event in job:
-                    ...
-                job.result()
-
-        Args:
-            function: as there.
-            workload: as there.
-            priority: as there.
-            unique: as there.
-            timeout: the seconds until the job has its handle; the methods of the job have a limit of their own.
-
-        Raises:
-            TimeoutError: the job server gave no handle in time.
-            JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there, on entering.
-        """
-        loop = self._portal.loop()
-        held = loop.hold(
-            lambda client: client.stream(function, workload, priority=priority, unique=unique),
-            timeout,
-        )
-        try:
-            yield ForegroundJob(held.value, loop)
-        finally:
-            loop.post(held.leave)
-
-    def submit(
-        self,
-        function: str | bytes,
-        workload: Workload = b"",
-        *,
-        priority: Priority | str = Priority.NORMAL,
+        priority: Priority | str | None = None,
         unique: str | bytes | None = None,
         run_at: float | datetime.datetime | None = None,
+        delay: float | None = None,
+        server: str | Address | None = None,
+        name: str | bytes | None = None,
+        max_unread_bytes: int | None = None,
+        resubmit: Resubmit | None = None,
         timeout: float | None = None,
-    ) -> JobHandle:
-        """Leave a job with the job server, to run in the background, and give its handle: `gearman_trio.Client.submit`.
-
-        Raises:
-            TimeoutError: the handle did not come within `timeout` seconds; the job may have been taken.
-            JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(
-            lambda client: client.submit(function, workload, priority=priority, unique=unique, run_at=run_at), timeout
-        )
-
-    @contextmanager
-    def pipeline(self, *, on_error: OnRefusal = "raise", timeout: float | None = None) -> Iterator[Pipeline]:
-        """Submit many background jobs together, as `gearman_trio.Client.pipeline`.
+    ) -> Client:
+        """This client with other options for its calls, as `gearman_trio.Client.with_options`.
 
         ::
 
-            with client.pipeline(timeout=10) as pipeline:
-                entries = [pipeline.submit("resize", picture) for picture in pictures]
+            client.with_options(timeout=10).run(count_words, "a cat")
+
+        It is a view, made in a moment, of the same connection and thread: closing the one closes the other.
 
         Args:
-            on_error: as there.
-            timeout: the seconds that the end of the block may take, which sends everything.
+            priority: as there.
+            unique: as there.
+            run_at: as there.
+            delay: as there.
+            server: as there.
+            name: as there.
+            max_unread_bytes: as there.
+            resubmit: as there.
+            timeout: the seconds that a call may take which does not say otherwise.  A call of a decorated function
+                cannot, for all its arguments are the function's.
 
         Raises:
-            TimeoutError, PipelineError, ServersUnavailable: as `Pipeline.flush`, on leaving.
-            ConfigError: as there.
+            ConfigError: an option cannot be used, or the server is none of this client's.
         """
-        loop = self._portal.loop()
-        held = loop.hold(lambda client: client.pipeline(on_error=on_error), None)
-        try:
-            pipeline = Pipeline(held.value, loop)
-            yield pipeline
-            pipeline.flush(timeout=timeout)
-        finally:
-            # Leaving the inner block sends what is left, and here nobody would wait for it.
-            held.value.clear()
-            loop.post(held.leave)
-
-    @overload
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Literal["raise"] = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes]]: ...
-    @overload
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Literal["yield"],
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes | GearmanError]]: ...
-    def map(
-        self,
-        function: str | bytes,
-        items: Iterable[Workload],
-        /,
-        *,
-        concurrency: int = 10,
-        ordered: bool = False,
-        on_error: Any = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[Any]]:
-        """Run a job for each item, some at a time, and give their results as they come: `gearman_trio.Client.map`.
-
-        ::
-
-            with client.map("resize", pictures, concurrency=20) as results:
-                for small in results:
-                    ...
-
-        The items are taken in the calling thread, each time that a result is asked for, so they may block; then
-        nothing is read meanwhile.
-
-        Args:
-            function: the name of what is called.
-            items: the workloads; they may be endless.
-            concurrency: as there.
-            ordered: as there.
-            on_error: as there.
-            timeout: the seconds that each result may take.
-
-        Raises:
-            TimeoutError: a result did not come in time; none is lost, and one may go on.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-
-        def open_(client: _async.Client, taken: Any) -> Any:
-            return client.map(function, taken, concurrency=concurrency, ordered=ordered, on_error=on_error)
-
-        return open_results(self._portal, open_, items, concurrency=concurrency, timeout=timeout)
-
-    @overload
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Literal["raise"] = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes]]: ...
-    @overload
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Literal["yield"],
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes | GearmanError]]: ...
-    def run_chunks(
-        self,
-        function: str | bytes,
-        source: PlainSource,
-        /,
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        separator: bytes | None = None,
-        concurrency: int = 10,
-        on_error: Any = "raise",
-        timeout: float | None = None,
-    ) -> AbstractContextManager[Iterator[Any]]:
-        """Run a job for each chunk of something large, and give their results in order.
-
-        This is `gearman_trio.Client.run_chunks`.
-
-        The source is read in the calling thread, each time that a result is asked for.
-
-        Args:
-            function: the name of what is called.
-            source: as there, but for what is async.
-            chunk_bytes: as there.
-            separator: as there.
-            concurrency: as there.
-            on_error: as there.
-            timeout: the seconds that each result may take.
-
-        Raises:
-            TimeoutError: as for `map`.
-            OSError, JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-
-        def open_(client: _async.Client, taken: Any) -> Any:
-            return client.map(function, taken, concurrency=concurrency, ordered=True, on_error=on_error)
-
-        cutter = Cutter(chunk_bytes, separator)
-        return open_chunk_results(self._portal, open_, cutter, source, concurrency=concurrency, timeout=timeout)
-
-    def map_reduce(
-        self,
-        mapper: str | bytes,
-        reducer: str | bytes,
-        /,
-        workload: Workload = b"",
-        *,
-        unique: str | bytes | None = None,
-        timeout: float | None = None,
-    ) -> bytes:
-        """Run a job that its worker splits for a reducer, and give its result: `gearman_trio.Client.map_reduce`.
-
-        Raises:
-            TimeoutError: the result did not come within `timeout` seconds.
-            JobFailed, JobRaised, JobLost, ServerError, ServersUnavailable, ConfigError, TypeError: as there.
-        """
-        return self._portal.call(lambda client: client.map_reduce(mapper, reducer, workload, unique=unique), timeout)
+        view = copy(self)
+        changes: dict[str, Any] = {
+            "priority": priority,
+            "unique": unique,
+            "run_at": run_at,
+            "delay": delay,
+            "name": name,
+            "max_unread_bytes": max_unread_bytes,
+            "resubmit": resubmit,
+        }
+        # Only to find mistakes here instead of at the first call.
+        view._options = self._options.changed(**changes)
+        address = None if server is None else known_server(server, self._servers)
+        view._timeout = self._limit(checked_timeout(timeout))
+        if address is not None or view._options is not self._options:
+            outer = self._view
+            view._view = lambda client: outer(client).with_options(**changes, server=address)
+        return view
 
     def status(self, handle: str | bytes, *, timeout: float | None = None) -> JobState:
         """Ask how far a job is, by its handle. Raises as `gearman_trio.Client.status`."""
-        return self._portal.call(lambda client: client.status(handle), timeout)
+        return self._portal.call(lambda client: self._view(client).status(handle), self._limit(timeout))
 
     def status_by_unique(self, unique: str | bytes, *, timeout: float | None = None) -> JobState:
         """Ask how far a job is, by its unique ID. Raises as `gearman_trio.Client.status_by_unique`."""
-        return self._portal.call(lambda client: client.status_by_unique(unique), timeout)
+        return self._portal.call(lambda client: self._view(client).status_by_unique(unique), self._limit(timeout))
 
     def echo(self, workload: Workload, *, timeout: float | None = None) -> bytes:
         """Have the job server send bytes back. Raises as `gearman_trio.Client.echo`."""
-        return self._portal.call(lambda client: client.echo(workload), timeout)
+        return self._portal.call(lambda client: self._view(client).echo(workload), self._limit(timeout))
 
     def set_option(self, name: str, *, timeout: float | None = None) -> None:
         """Ask the job server for an option. Raises as `gearman_trio.Client.set_option`."""
-        self._portal.call(lambda client: client.set_option(name), timeout)
+        self._portal.call(lambda client: self._view(client).set_option(name), self._limit(timeout))
+
+
+def _itself(client: _async.Client) -> _async.Client:
+    return client

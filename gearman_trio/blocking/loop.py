@@ -28,7 +28,7 @@ import trio
 from ..errors import ConfigError, ServersUnavailable
 from ..transport import Address, Connect, connect_socket
 
-__all__ = ["Held", "Loop"]
+__all__ = ["Held", "Loop", "checked_timeout"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,16 +40,25 @@ _T = TypeVar("_T")
 _GRACE_SECONDS: Final = 5.0
 
 
+def checked_timeout(timeout: float | None) -> float | None:
+    """The seconds that a call may take.
+
+    Raises:
+        ConfigError: that is no number of seconds.
+    """
+    if timeout is not None and not timeout >= 0:
+        raise ConfigError(f"timeout: expected a number of seconds from 0 on or None, got {timeout!r}")
+    return timeout
+
+
 class _Call(Generic[_Resource, _T]):
     """One call from another thread: made there, run as a task here, waited for there."""
 
     __slots__ = ("_done", "_error", "_function", "_result", "_timeout", "scope")
 
     def __init__(self, function: Callable[[_Resource], Awaitable[_T]], timeout: float | None) -> None:
-        if timeout is not None and not timeout >= 0:
-            raise ConfigError(f"timeout: expected a number of seconds from 0 on or None, got {timeout!r}")
         self._function = function
-        self._timeout = timeout
+        self._timeout = checked_timeout(timeout)
         self._result: _T
         self._error: BaseException | None = None
         # Held until the call is over; cheaper than an event, and only one thread waits.

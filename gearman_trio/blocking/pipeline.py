@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .. import client as _async
 from ..client import PipelineEntry, Priority
+from ..signature import Injected
 from .loop import Loop
 
 __all__ = ["Pipeline"]
+
+_P = ParamSpec("_P")
+_Job = TypeVar("_Job", bound=Injected)
 
 
 class Pipeline:
@@ -30,8 +36,10 @@ class Pipeline:
         """How many bytes of packets were not sent; they are in memory until `flush`."""
         return self._pipeline.unsent_bytes
 
+    @overload
     def submit(
         self,
+        /,
         function: str | bytes,
         workload: bytes | bytearray | memoryview = b"",
         *,
@@ -39,14 +47,25 @@ class Pipeline:
         unique: str | bytes | None = None,
         run_at: float | datetime.datetime | None = None,
         delay: float | None = None,
-    ) -> PipelineEntry:
+    ) -> PipelineEntry: ...
+    @overload
+    def submit(
+        self, function: Callable[Concatenate[_Job, _P], Any], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> PipelineEntry: ...
+    @overload
+    def submit(self, function: Callable[_P, Any], /, *args: _P.args, **kwargs: _P.kwargs) -> PipelineEntry: ...
+    def submit(self, /, *args: Any, **kwargs: Any) -> PipelineEntry:
         """Add a background job; never waits, and sends nothing.
 
+        Args:
+            args: as for `Client.submit`.
+            kwargs: as for `Client.submit`, but for its ``timeout``.
+
         Raises:
-            ConfigError, TypeError: as `gearman_trio.Client.submit`; nothing was added.
+            SerializationError, ConfigError, TypeError: as `gearman_trio.Client.submit`; nothing was added.
             RuntimeError: the block of the pipeline was left.
         """
-        return self._pipeline.submit(function, workload, priority=priority, unique=unique, run_at=run_at, delay=delay)
+        return self._pipeline.submit(*args, **kwargs)
 
     def clear(self) -> None:
         """Forget what was not sent; its entries get neither a handle nor an error."""

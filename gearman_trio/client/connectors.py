@@ -13,7 +13,7 @@ from .connector import Connector
 from .health import HealthTable, ServerHealth
 from .routing import Router, Routing, router_for
 
-__all__ = ["Connectors"]
+__all__ = ["Connectors", "known_server"]
 
 
 class MakeConnector(Protocol):
@@ -66,10 +66,7 @@ class Connectors:
         Raises:
             ConfigError: it is not among the servers of this client.
         """
-        address = parse_address(server) if isinstance(server, str) else server
-        if address not in self._servers:
-            known = ", ".join(map(str, self._servers))
-            raise ConfigError(f"server: expected one of {known}, got {address}")
+        address = known_server(server, self._servers)
         connector = self._chosen.get(address)
         if connector is None:
             connector = self._chosen[address] = self._start([address])
@@ -98,3 +95,16 @@ class Connectors:
 
     def _all(self) -> list[Connector]:
         return [self.any, *self._chosen.values()]
+
+
+def known_server(server: str | Address, servers: Sequence[Address]) -> Address:
+    """The address of a server that is among those of a client.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    address = parse_address(server) if isinstance(server, str) else server
+    if address not in servers:
+        known = ", ".join(map(str, servers))
+        raise ConfigError(f"server: expected one of {known}, got {address}")
+    return address

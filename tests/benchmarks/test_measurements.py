@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.flight import measure_flight, measure_growth
+from benchmarks.flight import measure_abilities, measure_flight, measure_growth
 from benchmarks.instructions import count_instructions
 from benchmarks.loads import LOADS, measure_loads
 from benchmarks.plots import Curve, draw, measure_queue, measure_sleepers
@@ -66,6 +66,13 @@ def test_memory_of_jobs_in_flight_and_of_a_client_that_goes_on() -> None:
     assert [("map", "100"), ("tasks", "100")] == [(row[0], row[1]) for row in flight.rows]
     assert [f"{10 * tenth}" for tenth in range(1, 11)] == [row[0] for row in growth.rows]
     assert all(float(row[1]) > 1 for row in growth.rows)
+
+
+def test_memory_of_workers() -> None:
+    table = measure_abilities([2, 20], 5, progress=told)
+
+    assert [("2", "10"), ("20", "100")] == [(row[0], row[1]) for row in table.rows]
+    assert float(table.rows[1][2]) > 0
 
 
 @pytest.mark.interop

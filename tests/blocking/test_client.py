@@ -195,7 +195,7 @@ def test_arguments_are_checked_as_by_the_async_client(client: Client) -> None:
     with pytest.raises(ConfigError, match="function name"):
         client.run("")
     with pytest.raises(TypeError, match="workload"):
-        client.run("f", "text")  # type: ignore[arg-type, unused-ignore] # what the test is about
+        client.run("f", "text")  # type: ignore[call-overload, unused-ignore] # what the test is about
     with pytest.raises(ConfigError, match="address"):
         Client("host:port")
     with pytest.raises(ConfigError, match="client ID"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -11,8 +12,9 @@ import trustme
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gearman_trio.client import Client, open_client
-from gearman_trio.errors import ConfigError, ServersUnavailable
+from gearman_trio.errors import ConfigError, JobLost, ServersUnavailable
 from gearman_trio.protocol import PacketType
+from gearman_trio.server import open_server
 from gearman_trio.transport import Address
 
 from .outcome import Outcome
@@ -294,3 +296,42 @@ async def test_tls_proves_the_name_of_the_server(name: str, trusted: bool) -> No
     assert (b"secret" if trusted else None) == outcome.value
     assert trusted or isinstance(outcome.error, ServersUnavailable)
     assert trusted or "jobs.example" in str(outcome.error)
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one name, which a test gives another address."""
+
+    address = "127.0.0.1"
+
+    async def getaddrinfo(self, host: Any, port: Any, family: int = 0, *arguments: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        assert b"jobs.test" == host
+        return [(trio.socket.AF_INET, trio.socket.SOCK_STREAM, 0, "", (self.address, port))]
+
+    async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
+        raise AssertionError
+
+
+async def test_name_is_looked_up_again_for_each_connection() -> None:
+    """A server that moved is found at its new address, by the same client."""
+    resolver = Resolver()
+    before = trio.socket.set_custom_hostname_resolver(resolver)
+    try:
+        async with open_server(host="127.0.0.1", port=0) as old:
+            port = old.addresses[0].port
+            async with (
+                open_server(host="127.0.0.2", port=port) as new,
+                open_client(f"jobs.test:{port}") as client,
+                new.open_client() as witness,
+            ):
+                async with client.stream("nobody") as job:
+                    resolver.address = "127.0.0.2"
+                    await old.drain(0)
+                    with pytest.raises(JobLost):
+                        await job.result()
+                handle = await client.submit("moved")
+
+                assert (await witness.status(handle)).known
+                assert 1 == client.statistics().reconnects
+    finally:
+        trio.socket.set_custom_hostname_resolver(before)

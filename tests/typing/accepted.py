@@ -124,6 +124,22 @@ async def run_chunks(client: Client) -> None:
 
 
 def blocking_calls(client: blocking.Client) -> None:
+    assert_type(client.run(count, "text"), int)
+    assert_type(client.run(resize, "image", 5, crop=True), dict[str, int])
+    assert_type(client.run(in_thread_with_job, 1), list[int])
+    assert_type(client.run(squares, 3), list[int])
+    assert_type(client.run("reverse", b"abc", unique="-", timeout=5), bytes)
+    assert_type(client.with_options(timeout=5, delay=60).submit(resize, "image", crop=True), JobHandle)
+    assert_type(client.submit("reverse", b"abc", delay=60, timeout=5), JobHandle)
+    with client.stream(squares, 3) as items:
+        assert_type(items, blocking.TypedJob[JobItem[int] | JobWarning | JobStatus, None])
+    with client.stream(resize, "image") as job:
+        assert_type(job.result(timeout=5), dict[str, int])
+        for event in job.events(timeout=5):
+            assert_type(event, JobData | JobWarning | JobStatus)
+    with client.stream("reverse", b"abc", timeout=5) as by_name:
+        assert_type(by_name, blocking.ForegroundJob)
+        assert_type(by_name.result(), bytes)
     with client.map("reverse", [b"a"], ordered=True) as results:
         assert_type(results, Iterator[bytes])
     with client.map("reverse", [b"a"], on_error="yield") as kept:
@@ -132,6 +148,13 @@ def blocking_calls(client: blocking.Client) -> None:
         assert_type(chunks, Iterator[bytes])
     with client.pipeline(timeout=5) as pipeline:
         assert_type(pipeline.submit("reverse", b"a", priority="high"), PipelineEntry)
+        assert_type(pipeline.submit(resize, "image", crop=True), PipelineEntry)
+    with client.map(count, ["text"], timeout=5) as counts:
+        assert_type(counts, Iterator[int])
+    with client.map(in_thread_with_job, [1, 2]) as in_threads:
+        assert_type(in_threads, Iterator[list[int]])
+    with client.map(squares, [3]) as of_squares:
+        assert_type(of_squares, Iterator[list[int]])
     assert_type(client.map_reduce("lines", "count", b"abc"), bytes)
 
 

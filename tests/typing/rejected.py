@@ -96,7 +96,14 @@ async def run_chunks(client: Client) -> None:
 
 
 def blocking_calls(client: blocking.Client) -> None:
-    client.map("reverse", ["text"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    client.run(count, 5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    client.run(resize, "image", "wide")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    client.submit(squares, "number")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    client.run("reverse", "text")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # All arguments are the function's: the time limit of such a call is an option.
+    client.run(count, "text", timeout=5)  # type: ignore[arg-type, call-arg, type-var]  # pyright: ignore[reportCallIssue]
+    client.map("reverse", ["text"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    client.map(count, [5])  # type: ignore[arg-type, type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
     client.run_chunks("reverse", "file", separator="x")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     client.pipeline(on_error="yield")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.map_reduce("lines", "count", "text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
