@@ -159,7 +159,7 @@ _Store = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql://..., mysql://...",
+        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql://..., mysql://..., redis://...",
         callback=checked(make_store),
     ),
 ]

@@ -28,7 +28,10 @@ _BUILTIN: Final[dict[str, tuple[str, str]]] = {
     "mysql": ("mysql", "from_url"),
     "postgres": ("postgresql", "from_url"),
     "postgresql": ("postgresql", "from_url"),
+    "redis": ("redis", "from_url"),
+    "rediss": ("redis", "from_url"),
     "sqlite": ("sqlite", "from_url"),
+    "valkey": ("redis", "from_url"),
 }
 
 
