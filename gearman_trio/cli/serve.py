@@ -159,7 +159,7 @@ _Store = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql://..., mysql://..., redis://...",
+        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql:, mysql:, redis: or memcached://...",
         callback=checked(make_store),
     ),
 ]
