@@ -2,7 +2,8 @@
 
 The algorithm and its constants are those of libgearman/server_selection.cc in gearmand's repository (its issue 64, the
 client option that hashes the unique ID), read there; Debian's libgearman 1.1.20 has none of it, so this was not run
-against a real one, only its hash, libhashkit_md5, against Debian's libhashkit.  The ring of libmemcached is another: 100 or 160 points a server, and no default port in its keys.
+against a real one, only its hash, libhashkit_md5, against Debian's libhashkit.  The ring of libmemcached is another:
+100 or 160 points a server, and no default port in its keys.
 
 * four keys for each server, ``host:port-0`` to ``host:port-3``, with the host as it was written;
 * four points of each key: its MD5 as little-endian numbers of 32 bits;
