@@ -14,7 +14,6 @@ from __future__ import annotations
 import _sqlite3
 import ctypes
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,8 @@ _CUT_SHARE: Final = 0.25
 
 _BATCHES: Final = 60
 
-_Open = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+# The name must stay where it is: SQLite keeps the pointer, and has more behind it.
+_Open = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _Sync = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
 
@@ -89,11 +89,11 @@ class Disk:
         mine = _VFS.from_buffer_copy(usual)
         mine.name = b"powercut"
 
-        def open_file(vfs: int, name: bytes | None, file: int, flags: int, out: int) -> int:
+        def open_file(vfs: int, name: int | None, file: int, flags: int, out: int) -> int:
             result: int = usual_open(vfs, name, file, flags, out)
             methods = ctypes.cast(file, ctypes.POINTER(ctypes.POINTER(_Methods)))
             if result == 0 and name is not None and methods[0]:
-                self._paths[file] = Path(name.decode())
+                self._paths[file] = Path(ctypes.string_at(name).decode())
                 methods[0] = ctypes.pointer(self._methods(methods[0].contents))
             return result
 
@@ -175,8 +175,6 @@ def main(folder: Path, durability: Durability, seed: int) -> None:
         cut()
     disk.at_sync = lambda: None
     store.close()
-    for path in folder.glob("jobs.db*"):
-        shutil.move(path, folder / f"end-{path.name}")
 
 
 def _job(row: int) -> StoredJob:
