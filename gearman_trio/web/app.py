@@ -23,6 +23,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import attrs
+import trio
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -89,7 +90,8 @@ class _Site:
         self._server = server
         self._history = history
         self._live = Live(server)
-        self._metrics = Metrics(server, functions=max_metric_functions)
+        self._metrics = Metrics(functions=max_metric_functions)
+        self._one_exposition = trio.CapacityLimiter(1)
         self._page = make_page()
         self._max_event_streams = max_event_streams
         # The responses that are being sent.
@@ -106,7 +108,11 @@ class _Site:
         return _json({"ready": ready}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
-        return Response(self._metrics.exposition(), headers={**_NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        # In a thread, because it takes tens of milliseconds where there are many functions, and jobs must not wait.
+        body = await trio.to_thread.run_sync(
+            self._metrics.exposition, self._server.statistics(), limiter=self._one_exposition
+        )
+        return Response(body, headers={**_NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def server(self, request: Request) -> Response:
         return _json(server_value(self._server, self._server.statistics()))

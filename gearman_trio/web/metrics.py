@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from ..core import Counters, FunctionStatistics
-from ..server import Server, ServerStatistics
+from ..server import ServerStatistics
 from .snapshot import package_version, text
 
 __all__ = ["OTHER_FUNCTIONS", "Metrics"]
@@ -80,20 +80,18 @@ class Metrics:
     """The metrics of a server as text.
 
     Args:
-        server: whose.
         functions: how many functions have label values of their own, those heard of first. Each is kept by Prometheus
             for as long as it keeps anything, so a program that makes up function names must not fill it. The rest is
             added up under `OTHER_FUNCTIONS`.
     """
 
-    def __init__(self, server: Server, *, functions: int) -> None:
-        self._server = server
+    def __init__(self, *, functions: int) -> None:
         self._functions = functions
 
-    def exposition(self) -> bytes:
-        """Everything, in Prometheus' text format 0.0.4."""
+    def exposition(self, statistics: ServerStatistics) -> bytes:
+        """Everything, in Prometheus' text format 0.0.4. With many functions this takes long: run it in a thread."""
         registry = CollectorRegistry()
-        registry.register(_Values(list(self._metrics(self._server.statistics()))))
+        registry.register(_Values(list(self._metrics(statistics))))
         return generate_latest(registry)
 
     def _metrics(self, statistics: ServerStatistics) -> Iterator[Metric]:

@@ -76,7 +76,7 @@ async def test_any_name_is_a_label_value() -> None:
     async with open_server(listeners=[], drain_seconds=0) as server, server.open_client() as client:
         for name in names:
             await client.submit(name, b"")
-        found = read(Metrics(server, functions=10).exposition())
+        found = read(Metrics(functions=10).exposition(server.statistics()))
 
     jobs = {dict(key[1])["function"] for key in found if key[0] == "gearman_jobs"}
     assert {'quote"', "back\\slash", "line\nend", "\\xff", "日本"} == jobs
