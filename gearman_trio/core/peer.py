@@ -20,6 +20,7 @@ __all__ = ["Held", "Peer"]
 _ROWS_AT_ONCE: Final = 1000
 
 #: How much may wait behind such an answer, or behind one that waits for the store; with more the peer is cut off.
+#: A single packet may be larger.
 _MAX_BEHIND_BYTES: Final = 64 * 1024 * 1024
 
 #: What a long answer that waits counts for.
@@ -181,7 +182,8 @@ class Peer:
             self._let_through(data)
         if len(made) < _ROWS_AT_ONCE:
             self.rows = None
-            del self._answering[self]
+            if not self.failure:
+                del self._answering[self]
             self.advance()
 
     def hold(self, job: Job, number: int) -> bool:
@@ -189,14 +191,14 @@ class Peer:
 
         Say whether it is the first one for this batch, so that `take_due` must be called when the batch is stored.
         """
+        held = Held(job, number)
+        self._wait(held, _HELD_BYTES)
         if self.failure:
             return False
+        self.held = True
         first = not self._unanswered or self._unanswered[-1].number != number
-        held = Held(job, number)
         self._unanswered.append(held)
         self._storing_bytes += held.size
-        self.held = True
-        self._wait(held, _HELD_BYTES)
         return first
 
     def take_due(self, number: int) -> list[Held]:
@@ -254,13 +256,14 @@ class Peer:
         """Put something in line."""
         if self.gone or self.failure:
             return
-        self._line.append(waiting)
-        self.behind_bytes += size
         if self.behind_bytes > _MAX_BEHIND_BYTES:
             why = "is yet to be stored" if self.rows is None else "is not read"
             self.failure = f"{self.behind_bytes} bytes wait behind an answer that {why}"
             # Others may have brought it about: the runtime looks here for peers to disconnect.
             self._answering[self] = None
+            return
+        self._line.append(waiting)
+        self.behind_bytes += size
 
     def take_outbox(self) -> list[bytes]:
         """What is to be sent now; the outbox is empty afterwards."""

@@ -501,6 +501,16 @@ def test_a_peer_behind_whose_answer_too_much_waits_is_to_be_disconnected(wire: D
     assert [client.end] == list(wire.broker.answering)
 
 
+def test_a_single_large_packet_may_wait(wire: DurableWire) -> None:
+    client = wire.peer()
+    client.send("SUBMIT_JOB_BG", b"f", b"", b"w")
+    client.send("ECHO_REQ", b"x" * 70_000_000)
+
+    assert not client.end.failure
+    wire.commit()
+    assert client.end.outbox_bytes > 70_000_000
+
+
 def test_a_packet_that_ends_the_connection_is_answered_in_its_turn() -> None:
     wire = DurableWire(max_packet_bytes=100)
     client = wire.peer()
