@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from ..core import BadRow, StoredJob
 from ..errors import ConfigError, StorageError
-from .names import table_name
+from .names import shown_url, table_name
 from .registry import parse_url
 from .rows import read_row
 
@@ -59,7 +59,7 @@ def gearmand_queue(url: str) -> SQLiteQueue | None:
         return None
     parsed = parse_url(url.removeprefix(_PREFIX))
     if parsed.scheme != "sqlite":
-        raise ConfigError(f"store {url!r}: expected a URL that begins with {_PREFIX}sqlite:")
+        raise ConfigError(f"store {shown_url(url)!r}: expected a URL that begins with {_PREFIX}sqlite:")
     return SQLiteQueue(parsed.rest, parsed.only(["table"]).get("table", "gearman_queue"))
 
 

@@ -24,6 +24,7 @@ from ..core import BadRow, Batch, StoredJob
 from ..errors import ConfigError, StorageError
 from .drivers import driver
 from .lease import Lease
+from .names import shown_url
 from .records import changed_records, describe_record, key_prefix, read_record
 from .registry import StoreURL
 from .store import QuarantinedRow, StoreInfo, StoreState
@@ -324,9 +325,11 @@ def from_url(url: StoreURL) -> MemcachedStore:
             parts = urlsplit(f"//{text}")
             host, port = parts.hostname, parts.port or _PORT
         except ValueError as exc:
-            raise ConfigError(f"store {url.text!r}: {exc}") from exc
+            raise ConfigError(f"store {shown_url(url.text)!r}: {exc}") from exc
         if host is None or parts.path or "@" in text:
-            raise ConfigError(f"store {url.text!r}: expected memcached://HOST:PORT,HOST:PORT, got server {text!r}")
+            raise ConfigError(
+                f"store {shown_url(url.text)!r}: expected memcached://HOST:PORT,HOST:PORT, got server {text!r}"
+            )
         servers.append((host, port))
     return MemcachedStore(servers, prefix=options.get("prefix", "gearman"))
 

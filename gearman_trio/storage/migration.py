@@ -10,6 +10,7 @@ import attrs
 from ..core import BadRow, Batch, StoredJob
 from ..errors import ConfigError
 from .gearmand import gearmand_queue
+from .names import shown_url
 from .registry import make_store
 from .store import Store
 
@@ -68,7 +69,7 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
         StorageError: a store cannot be opened, read or written.
     """
     if source == dest:
-        raise ConfigError(f"both stores are {source!r}")
+        raise ConfigError(f"both stores are {shown_url(source)!r}")
     queue = gearmand_queue(source)
     taken = None if queue is not None else _store(source)
     origin: JobSource = queue or taken  # type: ignore[assignment] # one of them is there
@@ -105,7 +106,9 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
 def _store(url: str) -> Store:
     store = make_store(url)
     if store is None:
-        raise ConfigError(f"store {url!r}: jobs in memory are the server's alone; expected the URL of a store")
+        raise ConfigError(
+            f"store {shown_url(url)!r}: jobs in memory are the server's alone; expected the URL of a store"
+        )
     return store
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from ..core import Batch, StoredJob
 from ..errors import ConfigError, StorageError
 from .drivers import driver
+from .names import shown_url
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
 
@@ -113,7 +114,7 @@ def from_url(url: StoreURL) -> MySQLStore:
         parts = urlsplit(f"mysql:{url.rest}")
         port = parts.port or 3306
     except ValueError as exc:
-        raise ConfigError(f"store {url.text!r}: {exc}") from exc
+        raise ConfigError(f"store {shown_url(url.text)!r}: {exc}") from exc
     database = unquote(parts.path.removeprefix("/"))
     if not database:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Names of tables, which SQL has no parameter for."""
+"""Names of tables, which SQL has no parameter for, and of stores, in messages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Final
 
 from ..errors import ConfigError
 
-__all__ = ["table_name"]
+__all__ = ["shown_url", "table_name"]
 
 #: Short enough for every database, with what we put behind it; and nothing that would have to be quoted.
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}\Z")
+
+#: A password between the user's name and the host, and one among the options.
+_PASSWORD: Final = re.compile(r"(?<=:)[^:/?#]*(?=@)|(?<=[?&]password=)[^&#]*")
+
+
+def shown_url(url: str) -> str:
+    """The URL of a store as messages show it: without its password."""
+    return _PASSWORD.sub("***", url)
 
 
 def table_name(name: str) -> str:

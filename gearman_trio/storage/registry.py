@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 
 from ..errors import ConfigError
+from .names import shown_url
 from .store import Durability, Store
 
 __all__ = ["StoreURL", "make_store", "parse_url", "schemes"]
@@ -64,7 +65,7 @@ class StoreURL:
         for name in self.options:
             if name not in allowed:
                 expected = ", ".join([*allowed, "durability"])
-                raise ConfigError(f"store {self.text!r}: option {name!r} is not known; expected {expected}")
+                raise ConfigError(f"store {shown_url(self.text)!r}: option {name!r} is not known; expected {expected}")
         return self.options
 
 
@@ -81,7 +82,7 @@ def make_store(url: str, *, durability: Durability | str | None = None) -> Store
     parsed = parse_url(url, durability)
     if parsed.scheme == "memory":
         if parsed.rest or parsed.options:
-            raise ConfigError(f"store {url!r}: expected 'memory:' and nothing else")
+            raise ConfigError(f"store {shown_url(url)!r}: expected 'memory:' and nothing else")
         return None
     if parsed.scheme in _BUILTIN:
         module, name = _BUILTIN[parsed.scheme]
@@ -91,7 +92,9 @@ def make_store(url: str, *, durability: Durability | str | None = None) -> Store
         if point.name == parsed.scheme:
             factory = point.load()
             return factory(parsed)
-    raise ConfigError(f"store {url!r}: expected a URL that begins with {', '.join(f'{each}:' for each in schemes())}")
+    raise ConfigError(
+        f"store {shown_url(url)!r}: expected a URL that begins with {', '.join(f'{each}:' for each in schemes())}"
+    )
 
 
 def schemes() -> list[str]:
@@ -114,13 +117,13 @@ def parse_url(url: str, durability: Durability | str | None = None) -> StoreURL:
         head, _, query = url.partition("?")
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError as exc:
-        raise ConfigError(f"store {url!r}: {exc}") from exc
+        raise ConfigError(f"store {shown_url(url)!r}: {exc}") from exc
     wanted = options.pop("durability", None) if durability is None else durability
     try:
         level = Durability.FULL if wanted is None else Durability(wanted)
     except ValueError:
         levels = ", ".join(Durability)
-        raise ConfigError(f"store {url!r}: durability: expected {levels}, got {wanted!r}") from None
+        raise ConfigError(f"store {shown_url(url)!r}: durability: expected {levels}, got {wanted!r}") from None
     options.pop("durability", None)
     # Also where the scheme is missing: a Windows path, or a name.
     return StoreURL(text=url, scheme=scheme, rest=head.partition(":")[2], options=options, durability=level)

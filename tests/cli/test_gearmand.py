@@ -42,7 +42,7 @@ def test_options_are_those_of_serve(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert text(own) == text(serve)
 
 
-@pytest.mark.parametrize("line", ["--nosuch", "-j 256", "--queue-type redis", "-L [::1", "--config /nonexistent"])
+@pytest.mark.parametrize("line", ["--nosuch", "-j 256", "--queue-type libdrizzle", "-L [::1", "--config /nonexistent"])
 def test_whatever_is_wrong_ends_it_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:

@@ -218,6 +218,21 @@ def test_places_are_plain_or_not_and_for_everybody_or_not(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ("-q redis --redis-server r --redis-port 1 --redis-password secret", "r:1"),
+        ("-q libmemcached --libmemcached-servers a:1,b:2", "a:1"),
+    ],
+)
+def test_gearmands_key_value_queues_are_stores_too(asked: Callable[..., Launch], arguments: str, name: str) -> None:
+    store = asked(*arguments.split()).store
+
+    assert store is not None
+    assert name in store.name
+    assert "secret" not in store.name
+
+
+@pytest.mark.parametrize(
     ("arguments", "place"),
     [
         ("", "stderr"),
@@ -238,11 +253,6 @@ def test_log_goes_where_somebody_finds_it(asked: Callable[..., Launch], argument
         (
             "--listen-tls a",
             "--listen-tls: --ssl-certificate must be given too, and --ssl-key unless the key is in its file",
-        ),
-        (
-            "--queue-type redis",
-            "--queue-type redis: no store begins with redis:, "
-            "only mariadb:, memory:, mysql:, postgres:, postgresql:, sqlite:",
         ),
         (
             "--queue-type libsqlite3 --libsqlite3-db x --store sqlite:x",

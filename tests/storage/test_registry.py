@@ -8,6 +8,7 @@ import pytest
 
 from gearman_trio import ConfigError
 from gearman_trio.storage import Durability, SQLiteStore, make_store, schemes
+from gearman_trio.storage.names import shown_url
 from gearman_trio.testing import MemoryStore
 
 MEMORY = MemoryStore()
@@ -70,3 +71,26 @@ def test_a_package_may_bring_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert MEMORY is make_store("plug:anything")
     assert "plug" in schemes()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mysql://user:secret@host:3306/jobs", "mysql://user:***@host:3306/jobs"),
+        ("redis://:s%40cret@host/0?prefix=x", "redis://:***@host/0?prefix=x"),
+        ("postgresql://host:5432/jobs?password=secret&x=y", "postgresql://host:5432/jobs?password=***&x=y"),
+        ("postgresql://host:5432/jobs", "postgresql://host:5432/jobs"),
+        ("memcached://a:1,b:2", "memcached://a:1,b:2"),
+        ("sqlite:jobs.db", "sqlite:jobs.db"),
+    ],
+)
+def test_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert shown == shown_url(url)
+
+
+def test_error_does_not_tell_the_password() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_store("mysql://user:secret@host/jobs?nonsense=1")
+
+    assert "secret" not in str(caught.value)
+    assert "nonsense" in str(caught.value)
