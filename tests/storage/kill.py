@@ -43,6 +43,7 @@ class Books:
         handles: workload by handle.
         done: how often each was done.
         kills: how often the server was killed.
+        lost: acknowledged jobs that nobody did; as long as servers live, those that nobody has done yet.
     """
 
     submitted: int = 0
@@ -50,22 +51,26 @@ class Books:
     handles: dict[bytes, bytes] = attrs.field(factory=dict)
     done: Counter[bytes] = attrs.field(factory=Counter)
     kills: int = 0
+    lost: set[bytes] = attrs.field(factory=set)
     _changed: trio.Event = attrs.field(factory=trio.Event)
-
-    @property
-    def lost(self) -> set[bytes]:
-        """Acknowledged jobs that nobody did."""
-        return self.acknowledged - set(self.done)
 
     @property
     def twice(self) -> int:
         """How many runs there were beyond the first of each job."""
         return self.done.total() - len(self.done)
 
-    def note(self) -> None:
-        """Something was noted."""
-        self._changed.set()
-        self._changed = trio.Event()
+    def note_acknowledged(self, workload: bytes) -> None:
+        """A job was acknowledged, perhaps after it was done."""
+        self.acknowledged.add(workload)
+        if workload not in self.done:
+            self.lost.add(workload)
+        self._note()
+
+    def note_done(self, workload: bytes) -> None:
+        """A job was done."""
+        self.done[workload] += 1
+        self.lost.discard(workload)
+        self._note()
 
     async def wait_acknowledged(self, count: int) -> None:
         """Wait until so many jobs have been acknowledged in all."""
@@ -78,6 +83,10 @@ class Books:
         with trio.fail_after(PATIENCE):
             while self.lost:
                 await self._changed.wait()
+
+    def _note(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
 
 class _ServerGone(Exception):
@@ -114,8 +123,7 @@ async def _submit(peer: RawPeer, books: Books) -> NoReturn:
         assert fields[0] not in books.handles, f"{fields[0]!r} was given twice"
         workload = sent.pop(0)
         books.handles[fields[0]] = workload
-        books.acknowledged.add(workload)
-        books.note()
+        books.note_acknowledged(workload)
 
 
 async def _work(peer: RawPeer, books: Books) -> NoReturn:
@@ -133,8 +141,7 @@ async def _work(peer: RawPeer, books: Books) -> NoReturn:
         assert P.JOB_ASSIGN == kind, fields
         handle, _, workload = fields
         assert books.handles.get(handle, workload) == workload, f"{handle!r} names another job now"
-        books.done[workload] += 1
-        books.note()
+        books.note_done(workload)
         await peer.send(P.WORK_COMPLETE, handle, b"")
 
 
