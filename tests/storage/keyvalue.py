@@ -1,15 +1,13 @@
-"""Redis and memcached for the tests, as `databases.py` has others."""
+"""Redis for the tests, as `databases.py` has others."""
 
 from __future__ import annotations
-
-import socket
 
 import redis
 
 from ..peers import require
 from .databases import Database
 
-__all__ = ["Memcached", "Redis"]
+__all__ = ["Redis"]
 
 
 class Redis(Database):
@@ -34,25 +32,3 @@ class Redis(Database):
     def client(self) -> redis.Redis:
         """A client of its own library."""
         return redis.Redis(port=self.port, socket_timeout=10)
-
-
-class Memcached(Database):
-    """Memcached with its own settings."""
-
-    #: It refuses to run as root.
-    account = "nobody"
-
-    @property
-    def url(self) -> str:
-        return f"memcached://127.0.0.1:{self.port}"
-
-    def prepare(self) -> None:
-        """Nothing is needed."""
-
-    def command(self) -> list[str]:
-        return [require("memcached"), "-l", "127.0.0.1", "-p", str(self.port), "-U", "0"]
-
-    def ask(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as client:
-            client.sendall(b"version\r\n")
-            assert client.recv(100).startswith(b"VERSION")
