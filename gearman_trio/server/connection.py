@@ -15,8 +15,9 @@ from typing import Final
 
 import trio
 
-from ..protocol import PacketType, encode_response
-from ..transport import Pump, PumpedSocket
+from ..protocol.codec import encode_response
+from ..protocol.table import PacketType
+from ..transport.pump import Pump, PumpedSocket
 from .accepting import linger
 from .hub import Hub
 from .names import describe
@@ -35,6 +36,8 @@ _SEND_BYTES: Final = 262144
 
 #: From so many bytes on an outbox is sent in pieces; those that are smaller are still joined with their neighbours.
 _PIECES_BYTES: Final = 65536
+
+_NO_MEMORY: Final = "there is no memory for the packet that it sends"
 
 
 class Connection(ABC):
@@ -94,12 +97,15 @@ class Connection(ABC):
             self._hub.flush()
             self._lingers = True
             self.finish(reason)
-        return patience.waits(self._peer, unsent)
+        waits: bool = patience.waits(self._peer, unsent)
+        return waits
 
     def received(self, data: bytes) -> None:
         """Bytes have come; see `transport.pump.SocketOwner`."""
         try:
             self._hub.receive(self._peer, data)
+        except MemoryError:
+            self.close(_NO_MEMORY)
         except Exception:
             # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
             logger.exception("conn=%d ends by an error that should not happen", self._peer.number)
@@ -211,7 +217,7 @@ class SocketConnection(Connection):
         try:
             return self._peer.decoder.room()
         except MemoryError:
-            self.close("there is no memory for the packet that it sends")
+            self.close(_NO_MEMORY)
             return None
 
     def filled(self, count: int) -> None:
