@@ -7,6 +7,7 @@ import sys
 
 import rich.console
 
+from .embedded import measure_embedded
 from .flight import measure_abilities, measure_flight, measure_growth
 from .instructions import measure_instructions
 from .libraries import compare_clients, compare_workers
@@ -15,9 +16,14 @@ from .machine import describe
 from .page import write_section
 from .plots import draw, measure_queue, measure_sleepers
 from .processes import Missing
+from .rest import measure_rest
 from .tables import Table
 
 _LENGTHS = [1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000]
+#: What ``loads`` measures besides `LOADS`.
+_MORE = ("rest", "embedded")
+_IDLE_CONNECTIONS = 2_000
+_EMBEDDED_JOBS = 10_000
 _SLEEPERS = [0, 10, 50, 100, 200, 500, 1_000, 2_000]
 
 _console = rich.console.Console()
@@ -39,7 +45,16 @@ def _libraries(arguments: argparse.Namespace) -> list[Table]:
 
 
 def _loads(arguments: argparse.Namespace) -> list[Table]:
-    tables = measure_loads(arguments.only or list(LOADS), arguments.rounds, arguments.scale, progress=_progress)
+    names = arguments.only or [*LOADS, *_MORE]
+    ours = [name for name in LOADS if name in names]
+    tables = [
+        *measure_loads(ours, arguments.rounds, arguments.scale, most=arguments.most, progress=_progress),
+    ]
+    if "rest" in names:
+        tables.append(measure_rest(arguments.rounds, _IDLE_CONNECTIONS, arguments.seconds, progress=_progress))
+    if "embedded" in names:
+        jobs = min(arguments.most, int(_EMBEDDED_JOBS * arguments.scale))
+        tables.append(measure_embedded(arguments.rounds, jobs, progress=_progress))
     return [table for table in tables if table.rows]
 
 
@@ -80,9 +95,11 @@ def _parser() -> argparse.ArgumentParser:
 
     loads = commands.add_parser("loads", help="our job server beside gearmand")
     loads.set_defaults(measure=_loads)
-    loads.add_argument("--only", nargs="+", choices=list(LOADS), help="which loads", metavar="LOAD")
+    loads.add_argument("--only", nargs="+", choices=[*LOADS, *_MORE], help="which loads", metavar="LOAD")
     loads.add_argument("--rounds", type=int, default=5)
     loads.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of jobs")
+    loads.add_argument("--most", type=int, default=1_000_000, help="the most jobs of a load (default: a million)")
+    loads.add_argument("--seconds", type=float, default=5.0, help="how long connections at rest are watched")
 
     plots = commands.add_parser("plots", help="jobs/s by the length of the queue, and by sleeping workers")
     plots.set_defaults(measure=_plots)
