@@ -61,11 +61,10 @@ def _loads(arguments: argparse.Namespace) -> list[Table]:
 def _plots(arguments: argparse.Namespace) -> list[Table]:
     lengths = [length for length in _LENGTHS if length <= arguments.longest]
     counts = [count for count in _SLEEPERS if count <= arguments.sleepers]
-    queue = measure_queue(lengths, arguments.rounds, progress=_progress)
+    queue = measure_queue(lengths, arguments.rounds, patience=arguments.patience, progress=_progress)
     sleepers = measure_sleepers(counts, arguments.rounds, arguments.jobs, progress=_progress)
     if arguments.write:
-        draw(queue, "queue")
-        draw(sleepers, "sleepers")
+        arguments.pictures = [draw(queue, "queue"), draw(sleepers, "sleepers")]
     return [queue.table(), sleepers.table()]
 
 
@@ -83,6 +82,7 @@ def _instructions(arguments: argparse.Namespace) -> list[Table]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(":")[2])
+    parser.set_defaults(pictures=[])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
     commands = parser.add_subparsers(dest="command", required=True, metavar="BENCHMARK")
 
@@ -106,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     plots.add_argument("--rounds", type=int, default=3)
     plots.add_argument("--jobs", type=int, default=1_000, help="run beside the sleepers each time")
     plots.add_argument("--longest", type=int, default=_LENGTHS[-1], help="the longest queue")
+    plots.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        help="a server for which a queue takes longer than so many seconds is not measured with longer ones",
+    )
     plots.add_argument("--sleepers", type=int, default=_SLEEPERS[-1], help="the most sleepers")
 
     flight = commands.add_parser("flight", help="the memory of our client and worker")
@@ -134,7 +140,7 @@ def main() -> int:
         _console.print(table.rich())
     _console.print(str(machine), highlight=False)
     if arguments.write:
-        write_section(arguments.command, tables, machine)
+        write_section(arguments.command, tables, machine, arguments.pictures)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_curves() -> None:
     assert {"gearmand enqueue", "gearmand drain", "gearman_trio enqueue", "gearman_trio drain"} == set(queue.figures)
     assert {"gearmand", "gearman_trio"} == set(sleepers.figures)
     assert all(len(line) == 2 and min(line) > 0 for line in [*queue.figures.values(), *sleepers.figures.values()])
+
+
+@pytest.mark.interop
+def test_a_server_that_takes_too_long_is_not_measured_any_further() -> None:
+    require("gearmand")
+    queue = measure_queue([10, 100], 1, patience=0.0, progress=told)
+
+    assert all(line[0] > 0 and isnan(line[1]) for line in queue.figures.values())
+    assert ("100", "", "", "", "") == queue.table().rows[1]
 
 
 def test_a_curve_as_a_table_and_as_a_picture(tmp_path: Path) -> None:
