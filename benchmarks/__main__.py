@@ -9,6 +9,7 @@ import rich.console
 
 from .flight import measure_abilities, measure_flight, measure_growth
 from .instructions import measure_instructions
+from .large import CASES, measure_large
 from .libraries import compare_clients, compare_workers
 from .loads import LOADS, measure_loads
 from .machine import describe
@@ -66,6 +67,10 @@ def _instructions(arguments: argparse.Namespace) -> list[Table]:
     return [measure_instructions(arguments.repeats, progress=_progress)]
 
 
+def _large(arguments: argparse.Namespace) -> list[Table]:
+    return [measure_large(arguments.only or list(CASES), arguments.size, progress=_progress)]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(":")[2])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
@@ -101,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
     instructions.set_defaults(measure=_instructions)
     instructions.add_argument("--repeats", type=int, default=1_000)
+
+    large = commands.add_parser("large", help="the memory of our job server for large workloads and results")
+    large.set_defaults(measure=_large)
+    large.add_argument("--only", nargs="+", choices=list(CASES), help="which cases", metavar="CASE")
+    large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
     return parser
 
 

@@ -110,8 +110,12 @@ def open_process(command: Sequence[str], *, port: int = 0) -> Iterator[Running]:
 
 
 @contextmanager
-def open_server(kind: str) -> Iterator[Running]:
+def open_server(kind: str, *options: str) -> Iterator[Running]:
     """Run a job server, one of `SERVERS`, on a free port of `HOST` for the length of a block.
+
+    Args:
+        kind: which one.
+        options: of its command, besides those that every server here gets.
 
     Raises:
         Missing: it is not installed.
@@ -123,7 +127,7 @@ def open_server(kind: str) -> Iterator[Running]:
         command = [program, "-p", str(port), "-L", HOST, "-l", os.devnull, "--file-descriptors", "8192"]
     else:
         command = [sys.executable, "-m", "gearman_trio", "serve", "--listen", f"{HOST}:{port}", "--drain-timeout", "0"]
-    with open_process(command, port=port) as server:
+    with open_process([*command, *options], port=port) as server:
         _wait_listening(server)
         yield server
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
-from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, response_prefix
+from ..protocol.codec import OPAQUE, TEXT, WRONG_MAGIC, Decoder, argument_patterns, response_prefix
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
 from .assignment import Assignments
@@ -39,6 +39,9 @@ _STATUS_RES_UNIQUE: Final = response_prefix(PacketType.STATUS_RES_UNIQUE)
 
 #: The hole in the table. gearmand knows it as a type that nobody may send.
 _UNUSED: Final = 5
+
+#: Their workloads are kept as they came, so the large ones are received apart. Reports are forwarded whole.
+_APART: Final = argument_patterns(SUBMISSIONS)
 
 _Handler = Callable[[Peer, int, bytes, float], None]
 
@@ -86,7 +89,7 @@ class Dispatcher:
             admin: whether it may give the commands that are for administrators alone.
         """
         self._registry.counters.connections += 1
-        decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
+        decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes, apart=_APART)
         peer = Peer(self._registry.counters.connections, address, decoder, self._touched, self.answering)
         peer.exceptions = self._policy.exceptions
         peer.admin = admin
@@ -254,6 +257,10 @@ class Dispatcher:
         else:
             peer.client_id = fields[0]
 
+    def _opaque(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        """The large workload of the submission that is dealt with next."""
+        peer.opaque = body
+
     def _all_yours(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
         """ALL_YOURS tells the server that the worker has no other server; there is nothing to do or to answer."""
         read_fields(peer, kind, body)
@@ -329,4 +336,5 @@ class Dispatcher:
         expected = {kind for kind, spec in PACKETS.items() if spec.senders & (Sender.CLIENT | Sender.WORKER)}
         assert set(handlers) == expected, set(handlers) ^ expected
         handlers[TEXT] = admin.command
+        handlers[OPAQUE] = self._opaque
         return handlers

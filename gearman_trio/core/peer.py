@@ -64,6 +64,7 @@ class Peer:
             match answers by their order.
         behind_bytes: about how much waits in line.
         decoder: cuts what the connection sends into packets.
+        opaque: the last field of the packet that is dealt with, where it is large and came apart; else ``b""``.
         client_id: by SET_CLIENT_ID; empty where there was none.
         exceptions: whether WORK_EXCEPTION is to be forwarded (OPTION_REQ ``exceptions``).
         attached: the jobs that this connection hears of.
@@ -101,6 +102,7 @@ class Peer:
         "heard_at",
         "held",
         "number",
+        "opaque",
         "outbox",
         "outbox_bytes",
         "raised",
@@ -119,6 +121,7 @@ class Peer:
         self.number = number
         self.address = address
         self.decoder = decoder
+        self.opaque: bytes = b""
         # Of the dispatcher: the peers with something in their outboxes, and those with rows to be made.
         self._touched = touched
         self._answering = answering
@@ -228,6 +231,12 @@ class Peer:
                 self._begin(first)
             line.popleft()
         self.held = self.rows is not None
+
+    def take_opaque(self) -> bytes:
+        """The last field, which is empty where it should stand; it may have come apart."""
+        opaque = self.opaque
+        self.opaque = b""
+        return opaque
 
     def leave(self) -> None:
         """The connection has ended."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from contextlib import suppress
 from typing import Final
 
@@ -349,14 +350,11 @@ class StreamConnection(Connection):
             while True:
                 while not self._unsent:
                     await self._writer.park()
-                data = b"".join(self._unsent)
+                pieces = deque(_gather(self._unsent))
                 self._unsent.clear()
-                # In pieces, so that it shows whether the peer takes any of it.
-                for start in range(0, len(data), _SEND_BYTES):
-                    piece = data if len(data) <= _SEND_BYTES else memoryview(data)[start : start + _SEND_BYTES]
-                    await self._stream.send_all(piece)
-                    self._unsent_bytes -= len(piece)
-                    self._late_bytes += len(piece)
+                # Each is let go of when it is sent.
+                while pieces:
+                    await self._send(pieces.popleft())
                 if not self._unsent_bytes:
                     self._reader.unpark()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -365,6 +363,14 @@ class StreamConnection(Connection):
             with trio.move_on_after(self._options.close_seconds):
                 await self._discard()
             self.close(reason)
+
+    async def _send(self, data: bytes) -> None:
+        """Send in pieces, so that it shows whether the peer takes any of it."""
+        for start in range(0, len(data), _SEND_BYTES):
+            piece = data if len(data) <= _SEND_BYTES else memoryview(data)[start : start + _SEND_BYTES]
+            await self._stream.send_all(piece)
+            self._unsent_bytes -= len(piece)
+            self._late_bytes += len(piece)
 
     async def _discard(self) -> None:
         """Stand in for a writer that has nobody to write to."""
