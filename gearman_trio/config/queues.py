@@ -18,7 +18,7 @@ _STORED: Final = "Stored jobs"
 _GROUP: Final = "Persistent queue"
 
 #: Of `ServerOptions`, what is about stored jobs.
-_FIELDS: Final = ("store_timeout", "store_foreground", "replay")
+_FIELDS: Final = ("store_timeout", "store_foreground", "spill_bytes", "replay")
 
 _BOTH: Final = "1.1, 2.x"
 _PATH: Final = TEXT.called("FILE")

@@ -9,7 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Final
 
 from . import dispatcher
-from .batch import BadRow, Batch, JobUpdate, StoredJob
+from .batch import BadRow, Batch, JobUpdate, SpilledJob, StoredJob
 from .dispatcher import Dispatcher
 from .job import PRIORITIES
 from .peer import Peer
@@ -28,6 +28,7 @@ __all__ = [
     "Peer",
     "PeerStatistics",
     "Policy",
+    "SpilledJob",
     "StoredJob",
 ]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..protocol.codec import TEXT
 from .function import Function
-from .job import COMMITTING, QUEUED, SCHEDULED
+from .job import COMMITTING, FETCHING, QUEUED, SCHEDULED
 from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
@@ -188,7 +188,7 @@ class Admin:
         """End the jobs that the function has and that no worker has, one a row; the last row tells how many."""
         ended = 0
         for job in list(self._registry.jobs.values()):
-            if job.function is function and job.state in (COMMITTING, QUEUED, SCHEDULED):
+            if job.function is function and job.state in (COMMITTING, FETCHING, QUEUED, SCHEDULED):
                 self._outcomes.cancel_job(job)
                 ended += 1
             yield b""

@@ -11,7 +11,7 @@ Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a fai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Final
 
@@ -19,13 +19,14 @@ from ..protocol.codec import OPAQUE, TEXT, WRONG_MAGIC, Decoder, argument_patter
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
 from .assignment import Assignments
-from .batch import BadRow, Batch, StoredJob
+from .batch import BadRow, Batch, SpilledJob, StoredJob
 from .commits import Commits
 from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
 from .registry import Registry
 from .replies import read_fields, send_error, send_packet
+from .spill import Spill
 from .statistics import Counters, FunctionStatistics, PeerStatistics
 from .submission import SUBMISSIONS, Submissions
 from .waking import Waking
@@ -72,7 +73,8 @@ class Dispatcher:
         self._outcomes = Outcomes(self._registry)
         self._commits = Commits(self._registry, self._registry.ledger, waking) if policy.durable else None
         self._submissions = Submissions(self._registry, waking, self._commits)
-        self._assignments = Assignments(self._registry, waking, self._outcomes)
+        self._spill = Spill(self._registry, waking, self._outcomes)
+        self._assignments = Assignments(self._registry, waking, self._outcomes, self._spill)
         self._peers: dict[int, Peer] = {}
         self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
@@ -182,16 +184,42 @@ class Dispatcher:
         assert self._commits is not None
         self._commits.refuse(text)
 
-    def restore(self, stored: Sequence[StoredJob], now: float) -> list[BadRow]:
+    def restore(self, stored: Sequence[StoredJob | SpilledJob], now: float) -> list[BadRow]:
         """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
         assert self._commits is not None
         return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
+
+    def take_wanted(self) -> list[int]:
+        """The rows whose workloads are wanted now, to be answered by `fetched` or `not_fetched`.
+
+        None after `not_fetched` asks whether the store is there again; `fetched` says so.
+        """
+        return self._spill.take()
+
+    def fetched(self, workloads: Mapping[int, bytes], now: float) -> list[bytes]:
+        """These are the workloads, by row, that the store has of those taken.
+
+        Gives the handles of jobs that failed, because their workload is not there, or is not the one that was.
+        """
+        return [job.handle for job in self._spill.fetched(workloads, now)]
+
+    def not_fetched(self) -> None:
+        """The store does not answer. It may yet: a `fetched` that comes later is welcome."""
+        self._spill.not_fetched()
 
     # Questions
 
     def has_unstored(self) -> bool:
         """Whether `take_batch` would give something."""
         return not self._registry.ledger.batch.empty
+
+    def has_wanted(self) -> bool:
+        """Whether workloads are wanted, taken or not, or the store has not answered."""
+        return self._spill.wants()
+
+    def spilled(self) -> tuple[int, int]:
+        """How many jobs have their workload in the store alone, and how many bytes these are."""
+        return self._registry.spilled_jobs, self._registry.spilled_bytes
 
     def next_deadline(self) -> float:
         """When `expire` must be called next, infinity for never."""
@@ -206,7 +234,10 @@ class Dispatcher:
     def has_work(self) -> bool:
         """Whether a job is running, being stored, or queued for a connected worker that may have it. O(functions)."""
         return any(
-            function.running or function.committing or (function.queued and function.workers and not function.paused)
+            function.running
+            or function.committing
+            or function.fetching
+            or (function.queued and function.workers and not function.paused)
             for function in self._registry.functions.values()
         )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..protocol.codec import response_prefix, wrong_count
 from ..protocol.table import PACKETS, PacketType
-from .job import QUEUED, RUNNING, Job
+from .job import FETCHING, QUEUED, RUNNING, Job
 from .peer import Peer
 from .registry import Registry
 from .replies import read_fields, send_error, send_handle, send_packet
@@ -139,7 +139,7 @@ class Outcomes:
         """A client has left: its jobs that no other client hears of, and that need one, end unless they are running."""
         for job in list(client.attached):
             self._registry.detach(job, client)
-            if not job.clients and not job.background and job.state == QUEUED:
+            if not job.clients and not job.background and job.state in (QUEUED, FETCHING):
                 self._registry.counters.abandoned += 1
                 self._registry.remove(job)
 

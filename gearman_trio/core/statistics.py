@@ -91,6 +91,7 @@ class FunctionStatistics:
         low: likewise.
         scheduled: how many jobs wait for their time.
         committing: how many jobs wait to be stored.
+        fetching: how many jobs that a worker has grabbed wait for their workload from the store.
         running: how many jobs workers hold.
         workers: how many connections have the ability.
         sleeping: how many of them sleep.
@@ -99,6 +100,7 @@ class FunctionStatistics:
 
     __slots__ = (
         "committing",
+        "fetching",
         "high",
         "low",
         "name",
@@ -117,6 +119,7 @@ class FunctionStatistics:
         self.low = function.waiting(LOW)
         self.scheduled = function.scheduled
         self.committing = function.committing
+        self.fetching = function.fetching
         self.running = function.running
         self.workers = len(function.workers)
         self.sleeping = len(function.sleepers)

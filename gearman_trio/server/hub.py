@@ -6,13 +6,24 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Final, Protocol
 
 import trio
 
-from ..core import BadRow, Batch, Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy, StoredJob
+from ..core import (
+    BadRow,
+    Batch,
+    Counters,
+    Dispatcher,
+    FunctionStatistics,
+    Peer,
+    PeerStatistics,
+    Policy,
+    SpilledJob,
+    StoredJob,
+)
 
 __all__ = ["Hub", "Outlet"]
 
@@ -62,8 +73,9 @@ class Hub:
         self._epoch_clock = epoch_clock
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
-        # Called when there is something to store.
+        # Called when there is something to store, and when there are workloads to fetch.
         self._on_unstored: Callable[[], None] | None = None
+        self._on_wanted: Callable[[], None] | None = None
         self._draining = False
         self._idle = trio.Event()
         # There while a task waits for it.
@@ -114,6 +126,8 @@ class Hub:
                 outlet.flush()
         if self._on_unstored is not None and self._dispatcher.has_unstored():
             self._on_unstored()
+        if self._on_wanted is not None and self._dispatcher.has_wanted():
+            self._on_wanted()
         if self._next_deadline() < self._sleep.deadline:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
@@ -141,6 +155,10 @@ class Hub:
         """Call this whenever there is something to store; it must not wait, nor change anything here."""
         self._on_unstored = on_unstored
 
+    def keep_fetching(self, on_wanted: Callable[[], None]) -> None:
+        """Call this whenever workloads are wanted; it must not wait, nor change anything here."""
+        self._on_wanted = on_wanted
+
     def has_unstored(self) -> bool:
         """Whether there is something to store."""
         return self._dispatcher.has_unstored()
@@ -159,7 +177,26 @@ class Hub:
         self._dispatcher.refuse(text)
         self.flush()
 
-    def restore(self, stored: Sequence[StoredJob]) -> list[BadRow]:
+    def take_wanted(self) -> list[int]:
+        """The rows whose workloads are wanted; see `Dispatcher.take_wanted`."""
+        return self._dispatcher.take_wanted()
+
+    def fetched(self, workloads: Mapping[int, bytes]) -> list[bytes]:
+        """These are the workloads that the store has; gives the handles of jobs that failed for want of theirs."""
+        lost = self._dispatcher.fetched(workloads, trio.current_time())
+        self.flush()
+        return lost
+
+    def not_fetched(self) -> None:
+        """The store does not answer."""
+        self._dispatcher.not_fetched()
+        self.flush()
+
+    def spilled(self) -> tuple[int, int]:
+        """How many jobs have their workload in the store alone, and how many bytes these are."""
+        return self._dispatcher.spilled()
+
+    def restore(self, stored: Sequence[StoredJob | SpilledJob]) -> list[BadRow]:
         """Jobs of an earlier run have come back; those given back cannot be jobs."""
         bad = self._dispatcher.restore(stored, trio.current_time())
         self.flush()

@@ -12,11 +12,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import ConfigError, StorageError
 from .rows import describe_row, read_row
 
-__all__ = ["changed_records", "describe_record", "key_prefix", "read_record", "write_record"]
+__all__ = [
+    "changed_records",
+    "describe_record",
+    "key_prefix",
+    "read_heads",
+    "read_record",
+    "read_records",
+    "write_record",
+]
 
 #: What every record has, in the order of `StoredJob` but for the row and the workload.
 _FIELDS: Final = (
@@ -75,6 +83,25 @@ def read_record(row: int, record: bytes | None) -> StoredJob | BadRow:
     return read_row((row, *_values(fields, workload)))
 
 
+def read_records(rows: Sequence[int], records: Sequence[bytes | None]) -> list[StoredJob | BadRow]:
+    """The jobs of those rows that are still there."""
+    return [read_record(row, record) for row, record in zip(rows, records, strict=True) if record is not None]
+
+
+def read_heads(rows: Sequence[int], heads: Sequence[list[Any]]) -> list[StoredJob | SpilledJob | BadRow]:
+    """The jobs of those rows that are still there.
+
+    Args:
+        rows: their rows.
+        heads: of each its record or `None`, or the line of JSON and the length of the workload, which was left.
+    """
+    return [
+        _read_head(row, *head) if len(head) == 2 else read_record(row, head[0])
+        for row, head in zip(rows, heads, strict=True)
+        if head and head[0] is not None
+    ]
+
+
 def describe_record(record: bytes) -> str:
     """What a record holds, in one line, whatever it is."""
     head, _, workload = record.partition(b"\n")
@@ -125,6 +152,11 @@ def key_prefix(prefix: str) -> str:
             f"store: prefix: expected 1 to {_MAX_PREFIX} printable ASCII characters without blanks, got {prefix!r}"
         )
     return prefix
+
+
+def _read_head(row: int, head: bytes, size: int) -> SpilledJob | BadRow:
+    job = read_record(row, head + b"\n")
+    return SpilledJob(job, size) if isinstance(job, StoredJob) else job
 
 
 def _values(fields: dict[str, Any], workload: bytes) -> list[Any]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, Final
 
-from ..core import BadRow, StoredJob
+from ..core import BadRow, SpilledJob, StoredJob
 
-__all__ = ["describe_row", "read_row"]
+__all__ = ["describe_row", "read_row", "read_spilled", "rows_at_once"]
 
 #: Of each field of `StoredJob`: its types, and what to call them.
 _TYPES: Final[list[tuple[str, tuple[type, ...], str]]] = [
@@ -31,6 +31,9 @@ _USUAL: Final = (int, bytes, bytes, bytes, int, bytes, float, bytes, int, float,
 
 _SHOWN: Final = 60
 
+#: How much a replay may read at once.
+_AT_ONCE_BYTES: Final = 16 * 1024 * 1024
+
 
 def read_row(row: Sequence[Any]) -> StoredJob | BadRow:
     """A row with the columns of `StoredJob`, in that order; its first is a whole number."""
@@ -47,6 +50,20 @@ def read_row(row: Sequence[Any]) -> StoredJob | BadRow:
     if not isfinite(job.run_at):
         return BadRow(job.row, f"run_at: expected epoch seconds, got {job.run_at}")
     return job
+
+
+def read_spilled(row: Sequence[Any]) -> StoredJob | SpilledJob | BadRow:
+    """A row as for `read_row`, and behind it the length of the workload where that was left out, else ``None``."""
+    size = row[-1]
+    if size is None:
+        return read_row(row[:-1])
+    job = read_row((*row[:5], b"", *row[6:-1]))
+    return SpilledJob(job, int(size)) if isinstance(job, StoredJob) else job
+
+
+def rows_at_once(most: int, spill_bytes: int) -> int:
+    """How many rows to read so that workloads of this length do not fill the memory."""
+    return max(1, min(most, _AT_ONCE_BYTES // spill_bytes))
 
 
 def describe_row(values: Sequence[Any]) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import StorageError
 from .names import table_name
-from .rows import describe_row, read_row
+from .rows import describe_row, read_row, read_spilled, rows_at_once
 from .store import QuarantinedRow, StoreInfo, StoreState
 
 __all__ = ["COLUMNS", "SQLStore"]
@@ -29,6 +29,9 @@ COLUMNS: Final = (
 
 #: Rows that are read at once, so that a server does not have to hold its result.
 _READ_ROWS: Final = 4096
+
+#: Rows whose workloads are fetched with one statement.
+_FETCH_ROWS: Final = 256
 
 
 class SQLStore(ABC):
@@ -126,16 +129,30 @@ class SQLStore(ABC):
             if batch.last_handle > self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'"):
                 self._set_meta(cursor, "last_handle", batch.last_handle)
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
         last = 0
         while last < self._replay_end:
             with self._transaction("could not be read") as cursor:
-                rows = self._some(cursor, last, self._replay_end)
+                if spill_bytes:
+                    rows = self._some_spilled(cursor, last, spill_bytes)
+                else:
+                    rows = self._some(cursor, last, self._replay_end)
             if not rows:
                 return
             last = rows[-1][0]
-            yield [read_row(row) for row in rows]
+            yield [read_spilled(row) for row in rows] if spill_bytes else [read_row(row) for row in rows]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `Store.fetch`."""
+        found: dict[int, bytes | None] = {}
+        with self._transaction("could not be read") as cursor:
+            for start in range(0, len(rows), _FETCH_ROWS):
+                some = tuple(rows[start : start + _FETCH_ROWS])
+                marks = ", ".join(["%s"] * len(some))
+                cursor.execute(self._sql(f"SELECT id, workload FROM {{t}}_jobs WHERE id IN ({marks})"), some)
+                found.update(cursor.fetchall())
+        return {row: workload for row, workload in found.items() if workload is not None}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `Store.quarantine`."""
@@ -199,6 +216,19 @@ class SQLStore(ABC):
         parameters = (after,) if last is None else (after, last)
         sql = f"SELECT {COLUMNS} FROM {{t}}_jobs WHERE id > %s{end} ORDER BY id LIMIT {_READ_ROWS}"
         cursor.execute(self._sql(sql), parameters)
+        return [tuple(row) for row in cursor.fetchall()]
+
+    def _some_spilled(self, cursor: Any, after: int, spill_bytes: int) -> list[tuple[Any, ...]]:
+        """As for `read_spilled`."""
+        long = "length(workload) > %s AND unique_id <> %s"
+        columns = COLUMNS.replace("workload", f"CASE WHEN {long} THEN NULL ELSE workload END")
+        cursor.execute(
+            self._sql(
+                f"SELECT {columns}, CASE WHEN {long} THEN length(workload) END"
+                f" FROM {{t}}_jobs WHERE id > %s AND id <= %s ORDER BY id LIMIT {rows_at_once(_READ_ROWS, spill_bytes)}"
+            ),
+            (spill_bytes, b"-") * 2 + (after, self._replay_end),
+        )
         return [tuple(row) for row in cursor.fetchall()]
 
     def _check_version(self, cursor: Any) -> None:

@@ -3,6 +3,8 @@
 Why many rows to a statement: Python lets other threads run during each step of SQLite and must then wait for its turn
 again, up to five milliseconds where the event loop is busy.  A step for 256 rows makes that rare.
 
+Why the workload is the last column: what stands behind a long one is found only by reading all of it.
+
 THE TABLES ARE DESCRIBED in docs/reference/storage.md, for people who look into the file.
 """
 
@@ -17,11 +19,11 @@ from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from typing import Any, Final
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import ConfigError, StorageError
 from .names import table_name
 from .registry import StoreURL
-from .rows import describe_row, read_row
+from .rows import describe_row, read_row, read_spilled
 from .store import Durability, QuarantinedRow, StoreInfo, StoreState
 
 __all__ = ["SQLiteStore", "from_url"]
@@ -33,9 +35,9 @@ _SCHEMA: Final = 1
 _MIGRATIONS: Final[list[list[str]]] = [
     [
         """CREATE TABLE {t}_jobs (
-            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, workload BLOB,
-            run_at REAL, reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT,
-            epoch INTEGER)""",
+            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, run_at REAL,
+            reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT, epoch INTEGER,
+            workload BLOB)""",
         """CREATE TABLE {t}_quarantine (
             id INTEGER, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background,
             error, epoch INTEGER, reason TEXT, since REAL)""",
@@ -48,11 +50,20 @@ _COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
 
+#: Of a replay that leaves long workloads in the file: the workload or NULL, and how long it is where it is left.
+_LONG: Final = "typeof(workload) = 'blob' AND length(workload) > ?1 AND unique_id <> x'2d'"
+_SPILLED_COLUMNS: Final = (
+    _COLUMNS.replace("workload", f"CASE WHEN {_LONG} THEN NULL ELSE workload END")
+    + f", CASE WHEN {_LONG} THEN length(workload) END"
+)
+
 #: Rows to a statement. SQLite takes 32,766 parameters, and Python binds them without letting another thread run.
 _ROWS: Final = 256
 
-#: Rows that a replay reads at once.
+#: Rows that a replay reads at once, and how long their workloads may be together, but for the last.
 _REPLAY_ROWS: Final = 4096
+_REPLAY_BYTES: Final = 16 * 1024 * 1024
+_REPLAYED_AT_ONCE: Final = 64
 
 #: SQLite's own limit on a row is 10**9 bytes; what is left is for the other columns.
 _MAX_WORKLOAD_BYTES: Final = 999_000_000
@@ -127,20 +138,28 @@ class SQLiteStore:
                     (batch.last_handle,),
                 )
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
+        columns = _SPILLED_COLUMNS if spill_bytes else f"{_COLUMNS}, NULL"
+        sql = self._sql(f"SELECT {columns} FROM {{t}}_jobs WHERE id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4")
         last = 0
-        end = self._replay_end
-        while last < end:
+        while last < self._replay_end:
             with self._errors("could not be read"):
-                rows = self._open_db.execute(
-                    self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"),
-                    (last, end, _REPLAY_ROWS),
-                ).fetchall()
+                rows = self._some(sql, (spill_bytes, last, self._replay_end, _REPLAY_ROWS))
             if not rows:
                 return
             last = rows[-1][0]
-            yield [read_row(row) for row in rows]
+            yield [read_spilled(row) for row in rows]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `Store.fetch`."""
+        found: dict[int, Any] = {}
+        with self._errors("could not be read"):
+            for start in range(0, len(rows), _ROWS):
+                some = rows[start : start + _ROWS]
+                sql = self._sql(f"SELECT id, workload FROM {{t}}_jobs WHERE id IN ({', '.join('?' * len(some))})")
+                found.update(self._open_db.execute(sql, some).fetchall())
+        return {row: workload for row, workload in found.items() if isinstance(workload, bytes)}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `Store.quarantine`."""
@@ -245,10 +264,20 @@ class SQLiteStore:
             raise StorageError(f"{self.name} is not open")
         return self._db
 
+    def _some(self, sql: str, parameters: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Rows up to a number of bytes: nobody knows how long the workloads are."""
+        rows: list[tuple[Any, ...]] = []
+        size = 0
+        with closing(self._open_db.execute(sql, parameters)) as cursor:
+            while size < _REPLAY_BYTES and (some := cursor.fetchmany(_REPLAYED_AT_ONCE)):
+                rows += some
+                size += sum([len(row[5]) for row in some if isinstance(row[5], bytes | str)])
+        return rows
+
     def _add(self, db: sqlite3.Connection, jobs: Sequence[StoredJob]) -> None:
         epoch = (self._epoch,)
         one = f"({'?, ' * (len(StoredJob._fields))}?)"
-        insert = self._sql("INSERT OR REPLACE INTO {t}_jobs VALUES ")
+        insert = self._sql(f"INSERT OR REPLACE INTO {{t}}_jobs ({_COLUMNS}, epoch) VALUES ")
         whole = insert + ", ".join([one] * _ROWS)
         full = len(jobs) - len(jobs) % _ROWS
         for start in range(0, full, _ROWS):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from ..errors import StorageError
-from ..storage import BadRow, Batch, JobUpdate, Store, StoredJob
+from ..storage import BadRow, Batch, JobUpdate, SpilledJob, Store, StoredJob
 
 __all__ = ["STORE_CHECKS", "check_store"]
 
@@ -164,6 +164,44 @@ def a_replay_gives_what_was_there_at_the_beginning(make: Make) -> None:
 
 
 @_check
+def a_replay_leaves_long_workloads_where_they_are(make: Make) -> None:
+    """Those that are longer than it is told, but for jobs with the unique ID ``-``; everything else is as ever."""
+    with _emptied(make) as (store, row):
+        jobs = [
+            _job(row, workload=b"x" * 100),
+            _job(row + 1, workload=b"\n\0" * 51, unique=b"u", run_at=4_102_444_800.25, attempts=2, error="lost"),
+            _job(row + 2, workload=b"y" * 1_000_000, reducer=b"r"),
+            _job(row + 3, workload=b"z" * 200, unique=b"-"),
+            _job(row + 4, workload=b""),
+        ]
+        store.commit(_batch(adds=jobs))
+    with _opened(make) as (store, _):
+        rows = [each for chunk in store.replay(100) for each in chunk]
+        spilled = [SpilledJob(job._replace(workload=b""), len(job.workload)) for job in jobs[1:3]]
+        _expect("the jobs", [jobs[0], *spilled, *jobs[3:]], rows)
+        _expect("the same, whole", jobs, _replayed(store))
+
+
+@_check
+def workloads_are_fetched_by_rows(make: Make) -> None:
+    """Any number of them, also of rows that were added since, during a replay, and of rows that are not there."""
+    with _emptied(make) as (store, row):
+        jobs = [_job(row + index, workload=b"\0%d\xff" % index * (index % 7)) for index in range(1500)]
+        store.commit(_batch(adds=jobs, removes=[row + 3]))
+        _expect("no rows", {}, store.fetch([]))
+        rows = [job.row for job in jobs]
+        expected = {job.row: job.workload for job in jobs if job.row != row + 3}
+        _expect("the workloads", expected, store.fetch([*reversed(rows), row + 5000]))
+    with _opened(make) as (store, next_row):
+        chunks = store.replay(1)
+        next(chunks)
+        store.commit(_batch(adds=[_job(next_row, workload=b"new")], removes=[row]))
+        _expect("the workloads", {row + 1: jobs[1].workload, next_row: b"new"}, store.fetch([next_row, row, row + 1]))
+    with _storage_error("a fetch after close"):
+        store.fetch([row])
+
+
+@_check
 def rows_go_into_quarantine_and_stay_there(make: Make) -> None:
     """They are no jobs any more; they are counted and shown with the reason and what they hold."""
     with _emptied(make) as (store, row):
@@ -266,7 +304,7 @@ def _batch(
     return batch
 
 
-def _replayed(store: Store) -> list[StoredJob | BadRow]:
+def _replayed(store: Store) -> list[StoredJob | SpilledJob | BadRow]:
     return [row for chunk in store.replay() for row in chunk]
 
 

@@ -30,12 +30,12 @@ __all__ = ["OTHER_FUNCTIONS", "Metrics"]
 OTHER_FUNCTIONS: Final = "__other__"
 
 _FUNCTION_GAUGES: Final[list[tuple[str, str, Callable[[FunctionStatistics], int]]]] = [
-    ("gearman_jobs", "Live jobs of a function.", lambda f: f.queued + f.scheduled + f.running),
+    ("gearman_jobs", "Live jobs of a function.", lambda f: f.queued + f.scheduled + f.fetching + f.running),
     ("gearman_jobs_running", "Jobs that workers hold.", lambda f: f.running),
     (
         "gearman_jobs_waiting",
         "Jobs that no worker holds: queued ones and scheduled ones.",
-        lambda f: f.queued + f.scheduled,
+        lambda f: f.queued + f.scheduled + f.fetching,
     ),
     ("gearman_jobs_scheduled", "Jobs that wait for their time.", lambda f: f.scheduled),
     ("gearman_workers", "Connections that have the ability.", lambda f: f.workers),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from gearman_trio.storage import BadRow, Batch, SQLiteStore, Store, StoredJob, StoreState, make_store
+from gearman_trio.storage import BadRow, Batch, SpilledJob, SQLiteStore, Store, StoredJob, StoreState, make_store
 from gearman_trio.testing import STORE_CHECKS, MemoryStore, check_store
 
 Make = Callable[[], Store]
@@ -39,8 +39,8 @@ def test_all_checks_in_turn_over_one_storage(tmp_path: Path) -> None:
 
 
 class Unordered(MemoryStore):
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
-        for chunk in super().replay():
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        for chunk in super().replay(spill_bytes):
             yield chunk[::-1]
 
 
@@ -83,12 +83,41 @@ class Shared(MemoryStore):
 
 
 class Growing(MemoryStore):
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         for job in list(self.content.values()):
             yield [job]
 
 
-@pytest.mark.parametrize("wrong", [Unordered, KeyedByUniqueID, CutAtNul, Partial, Forgetful, Shared, Growing])
+class NeverSpilling(MemoryStore):
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        return super().replay()
+
+
+class SpillingTooMuch(MemoryStore):
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        return super().replay(max(0, spill_bytes - 1))
+
+
+class FetchingSome(MemoryStore):
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        return super().fetch(rows[:1000])
+
+
+WRONG = [
+    Unordered,
+    KeyedByUniqueID,
+    CutAtNul,
+    Partial,
+    Forgetful,
+    Shared,
+    Growing,
+    NeverSpilling,
+    SpillingTooMuch,
+    FetchingSome,
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_store_that_is_wrong_is_found_out(wrong: type[MemoryStore]) -> None:
     store = wrong()
 

@@ -13,7 +13,8 @@ import trio
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.core import JobUpdate
 from gearman_trio.storage import BadRow, Batch, Durability, Store, StoredJob, make_store, migrate
-from gearman_trio.storage.redis import RedisStore, _doubts
+from gearman_trio.storage.doubts import doubts
+from gearman_trio.storage.redis import RedisStore
 from gearman_trio.testing import STORE_CHECKS
 
 from .databases import running
@@ -343,10 +344,10 @@ GOOD = {"appendonly": "yes", "appendfsync": "always", "maxmemory": "0", "maxmemo
     ],
 )
 def test_settings_that_keep_less_than_was_asked_for(changes: dict[str, str], durability: str, words: list[str]) -> None:
-    doubts = _doubts(GOOD | changes, Durability(durability))
+    found = doubts(GOOD | changes, Durability(durability))
 
-    assert len(words) == len(doubts)
-    assert all(word in doubt for word, doubt in zip(words, doubts, strict=True))
+    assert len(words) == len(found)
+    assert all(word in doubt for word, doubt in zip(words, found, strict=True))
 
 
 @pytest.mark.parametrize("url", ["valkey://h/2", "redis://user:secret@h/2"])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, Durability, SQLiteStore, StoredJob
+from gearman_trio.storage import BadRow, Batch, Durability, SpilledJob, SQLiteStore, StoredJob
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def adds(*jobs: StoredJob) -> Batch:
     return batch
 
 
-def rows(store: SQLiteStore) -> list[StoredJob | BadRow]:
+def rows(store: SQLiteStore) -> list[StoredJob | SpilledJob | BadRow]:
     return [row for chunk in store.replay() for row in chunk]
 
 
@@ -69,7 +69,7 @@ def test_durability_is_what_sqlite_waits_for(path: str, durability: Durability, 
 def test_what_is_committed_survives_the_process(path: str) -> None:
     program = """
 import os, sys
-from gearman_trio.storage import Batch, SQLiteStore, StoredJob
+from gearman_trio.storage import Batch, SpilledJob, SQLiteStore, StoredJob
 store = SQLiteStore(sys.argv[1])
 store.open("server")
 batch = Batch(1)
