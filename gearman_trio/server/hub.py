@@ -12,7 +12,19 @@ from typing import Final, Protocol
 
 import trio
 
-from ..core import BadRow, Batch, Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy, StoredJob
+from ..core import (
+    BadRow,
+    Batch,
+    Counters,
+    Dispatcher,
+    Failure,
+    FunctionStatistics,
+    Peer,
+    PeerStatistics,
+    Policy,
+    StoredJob,
+    Totals,
+)
 
 __all__ = ["Hub", "Outlet"]
 
@@ -73,7 +85,7 @@ class Hub:
 
     def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address, admin=admin)
+        peer = self._dispatcher.connect(address, admin=admin, now=trio.current_time())
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -196,6 +208,10 @@ class Hub:
             # Without a checkpoint between them the pieces would be as bad as the whole.
             await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
+    def epoch(self) -> float:
+        """What the wall clock says, in seconds."""
+        return self._epoch_clock()
+
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
         self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
@@ -203,6 +219,14 @@ class Hub:
     def counters(self) -> Counters:
         """What has been done since the start."""
         return self._dispatcher.counters()
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        return self._dispatcher.totals()
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed."""
+        return self._dispatcher.failures()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now."""

@@ -11,7 +11,6 @@ import attrs
 import trio
 
 from ..server import Server
-from .snapshot import ended
 
 __all__ = ["History", "Sample"]
 
@@ -32,7 +31,7 @@ class Sample:
         connections: how many there were.
         submitted: jobs since the start.
         ended: jobs that have ended since the start, in whatever way.
-        failed: those of them that failed or raised.
+        failed: those of them that failed, raised, ran out of time or were lost.
         lag: how much later than it was due the sample was taken, in seconds: how long the event loop was busy.
     """
 
@@ -74,17 +73,16 @@ class History:
             due = due + self.interval_seconds if due + self.interval_seconds > now else now + self.interval_seconds
 
     def _sample(self, lag: float) -> Sample:
-        statistics = self._server.statistics()
-        counters, functions = statistics.counters, statistics.functions
+        counters, totals = self._server.counters(), self._server.totals()
         return Sample(
             time=self._epoch_clock(),
-            queued=sum(function.queued for function in functions),
-            scheduled=sum(function.scheduled for function in functions),
-            running=sum(function.running for function in functions),
-            workers=sum(1 for peer in statistics.peers if peer.abilities),
-            connections=len(statistics.peers),
+            queued=totals.queued,
+            scheduled=totals.scheduled,
+            running=totals.running,
+            workers=totals.workers,
+            connections=totals.connections,
             submitted=counters.submitted,
-            ended=ended(counters),
-            failed=counters.failed + counters.raised,
+            ended=counters.ended,
+            failed=counters.all_failed,
             lag=lag,
         )

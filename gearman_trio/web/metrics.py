@@ -61,6 +61,8 @@ _OUTCOMES: Final[list[tuple[str, Callable[[Counters], int]]]] = [
     ("complete", lambda c: c.completed),
     ("fail", lambda c: c.failed),
     ("exception", lambda c: c.raised),
+    ("timed_out", lambda c: c.expired),
+    ("lost", lambda c: c.lost),
     ("cancelled", lambda c: c.cancelled),
     ("abandoned", lambda c: c.abandoned),
 ]

@@ -8,36 +8,37 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from ..core import Counters, FunctionStatistics, PeerStatistics
+from ..core import FunctionStatistics, PeerStatistics
 from ..server import Server, ServerStatistics
 
-__all__ = ["COUNTERS", "ended", "function_value", "package_version", "server_value", "text", "worker_value"]
+__all__ = ["COUNTERS", "function_value", "package_version", "server_value", "text", "worker_value"]
 
 #: Every count of `Counters`, in the order of its documentation.
 COUNTERS: Final = (
     "connections",
     "submitted",
+    "restored",
     "coalesced",
     "rejected",
+    "refused",
     "assigned",
     "completed",
     "failed",
     "raised",
     "timed_out",
+    "expired",
+    "lost",
     "requeued",
     "cancelled",
     "abandoned",
+    "received_bytes",
+    "sent_bytes",
 )
 
 
 def text(name: bytes) -> str:
     """A name to show."""
     return name.decode("utf-8", "backslashreplace")
-
-
-def ended(counters: Counters) -> int:
-    """How many jobs have ended since the start, in whatever way."""
-    return counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
 
 
 def function_value(function: FunctionStatistics) -> dict[str, Any]:
