@@ -123,12 +123,14 @@ class Totals:
         connections: how many there are.
         workers: how many of them have abilities.
         sleeping: how many of those sleep.
+        outbox_bytes: how much waits to be sent to all connections, or to be stored for them.
     """
 
     __slots__ = (
         "committing",
         "connections",
         "functions",
+        "outbox_bytes",
         "queued",
         "running",
         "scheduled",
@@ -147,6 +149,7 @@ class Totals:
         self.connections: int = 0
         self.workers: int = 0
         self.sleeping: int = 0
+        self.outbox_bytes: int = 0
         for function in functions:
             self.functions += 1
             if function.queued:
@@ -158,6 +161,7 @@ class Totals:
             self.running += function.running
         for peer in peers:
             self.connections += 1
+            self.outbox_bytes += peer.outbox_bytes + peer.held_bytes
             if peer.abilities:
                 self.workers += 1
                 if peer.sleeping:

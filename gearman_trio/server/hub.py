@@ -222,7 +222,10 @@ class Hub:
 
     def totals(self) -> Totals:
         """What there is now, all functions and connections together."""
-        return self._dispatcher.totals()
+        totals = self._dispatcher.totals()
+        for outlet in self._outlets.values():
+            totals.outbox_bytes += outlet.unsent_bytes
+        return totals
 
     def failures(self) -> list[Failure]:
         """The last jobs that failed."""

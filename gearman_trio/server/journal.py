@@ -166,6 +166,16 @@ class Journal:
             self._replaying = False
         logger.info("%s: all %d jobs are back", self._store.name, self._restored)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether submissions of jobs that are to be stored are refused."""
+        return self._refusing
+
+    @property
+    def replaying(self) -> bool:
+        """Whether more jobs of earlier runs are to come."""
+        return self._replaying
+
     def statistics(self) -> StoreStatistics:
         """How the store does."""
         return StoreStatistics(

@@ -120,13 +120,34 @@ class Server:
         return f"gearman://{self._addresses[0]}"
 
     @property
+    def replaying(self) -> bool:
+        """Whether jobs of earlier runs are still coming back from the store, while new ones are taken."""
+        return self._journal is not None and self._journal.replaying
+
+    @property
     def accepting(self) -> bool:
         """Whether it takes connections and new jobs: it neither drains nor has ended."""
         return self._connections is not None and not self._stop_requested.is_set()
 
+    def why_not_ready(self) -> str:
+        """Why new jobs are not taken at present, or ``""`` where they are."""
+        if self._ended.is_set():
+            return "the server has ended"
+        if self._stop_requested.is_set():
+            return "the server drains"
+        if self._connections is None:
+            return "the server starts: jobs of earlier runs are coming back from the store"
+        if self._journal is not None and self._journal.refusing:
+            return "background jobs cannot be stored"
+        return ""
+
     def counters(self) -> Counters:
         """What the server has done since it started, without a look at functions and connections."""
         return self._hub.counters()
+
+    def epoch(self) -> float:
+        """What the server takes for the time of day, in epoch seconds."""
+        return self._hub.epoch()
 
     def totals(self) -> Totals:
         """What the server holds now, in all. Cheap enough to be asked for once a second, with thousands connected."""
@@ -136,8 +157,12 @@ class Server:
         """What each function has now, in the order in which they were first heard of."""
         return self._hub.functions()
 
-    def statistics(self) -> ServerStatistics:
-        """What the server has done and what it holds now."""
+    def statistics(self, *, peers: bool = True) -> ServerStatistics:
+        """What the server has done and what it holds now.
+
+        Args:
+            peers: whether to tell of each connection, of which there may be thousands.
+        """
         hub = self._hub
         return ServerStatistics(
             time=trio.current_time(),
@@ -146,7 +171,7 @@ class Server:
             counters=hub.counters(),
             totals=hub.totals(),
             functions=hub.functions(),
-            peers=hub.peers(),
+            peers=hub.peers() if peers else [],
             failures=hub.failures(),
             store=None if self._journal is None else self._journal.statistics(),
         )

@@ -5,17 +5,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import attrs
 import trio
 
 from ..server import Server
+from .recent import Recent
 
 __all__ = ["History", "Sample"]
 
 #: How many samples are kept: an hour of them.
 _SAMPLES: Final = 3600
+
+#: Of how many samples `History.lag` is: a minute.
+_LAG_SAMPLES: Final = 60
+
+#: With more functions than this none is followed: noting them would keep jobs waiting every few seconds.
+_MOST_FUNCTIONS: Final = 2000
 
 
 @attrs.frozen(kw_only=True)
@@ -53,14 +61,21 @@ class History:
     Attributes:
         interval_seconds: how long after one sample the next is taken.
         samples: those of the last hour.
+        recent: what each function has done lately.
     """
 
     interval_seconds: Final = 1.0
 
     def __init__(self, server: Server, *, epoch_clock: Callable[[], float] = time.time) -> None:
         self.samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self.recent = Recent()
         self._server = server
         self._epoch_clock = epoch_clock
+
+    @property
+    def lag(self) -> float | None:
+        """The longest lag of the last minute, in seconds; ``None`` without samples."""
+        return max((sample.lag for sample in islice(reversed(self.samples), _LAG_SAMPLES)), default=None)
 
     async def run(self) -> None:
         """Take samples until cancelled, which loses none."""
@@ -69,6 +84,8 @@ class History:
             await trio.sleep_until(due)
             now = trio.current_time()
             self.samples.append(self._sample(now - due))
+            if self.recent.due(now) and self._server.totals().functions <= _MOST_FUNCTIONS:
+                self.recent.note(self._server.functions(), now)
             # A loop that was held up for long is sampled late, not often.
             due = due + self.interval_seconds if due + self.interval_seconds > now else now + self.interval_seconds
 
