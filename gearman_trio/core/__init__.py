@@ -14,22 +14,28 @@ from .dispatcher import Dispatcher
 from .job import PRIORITIES
 from .peer import Peer
 from .policy import Policy
-from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
+from .tally import BOUNDS, OUTCOMES, Failure, Histogram
 
 __all__ = [
+    "BOUNDS",
     "COMPILED",
+    "OUTCOMES",
     "PRIORITIES",
     "BadRow",
     "Batch",
     "Counters",
     "Dispatcher",
+    "Failure",
     "FunctionStatistics",
+    "Histogram",
     "JobUpdate",
     "Peer",
     "PeerStatistics",
     "Policy",
     "SpilledJob",
     "StoredJob",
+    "Totals",
 ]
 
 #: Whether this package, `protocol` and the pump of `transport` run as compiled by mypyc; if not, as plain Python.

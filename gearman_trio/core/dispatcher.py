@@ -27,8 +27,9 @@ from .policy import Policy
 from .registry import Registry
 from .replies import read_fields, send_error, send_packet
 from .spill import Spill
-from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
 from .submission import SUBMISSIONS, Submissions
+from .tally import Failure
 from .waking import Waking
 
 __all__ = ["Dispatcher"]
@@ -83,16 +84,26 @@ class Dispatcher:
 
     # Doors
 
-    def connect(self, address: str, *, admin: bool = False) -> Peer:
+    def connect(self, address: str, *, admin: bool = False, now: float = 0.0) -> Peer:
         """A connection has begun.
 
         Args:
             address: for tables and logs.
             admin: whether it may give the commands that are for administrators alone.
+            now: for statistics.
         """
         self._registry.counters.connections += 1
         decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes, apart=_APART)
-        peer = Peer(self._registry.counters.connections, address, decoder, self._touched, self.answering)
+        peer = Peer(
+            self._registry.counters.connections,
+            address,
+            decoder,
+            self._touched,
+            self.answering,
+            self._registry.traffic,
+        )
+        peer.connected_at = now
+        peer.heard_at = now
         peer.exceptions = self._policy.exceptions
         peer.admin = admin
         self._peers[peer.number] = peer
@@ -106,6 +117,8 @@ class Dispatcher:
         if peer.gone or peer.failure:
             return
         peer.heard_at = now
+        peer.count_received(len(data))
+        self._registry.now = now
         handlers = self._handlers
         for kind, body in peer.decoder.feed(data):
             handler = handlers.get(kind)
@@ -122,6 +135,7 @@ class Dispatcher:
         """A connection has ended, for whatever reason: nothing of it stays in any index."""
         if peer.gone:
             return
+        self._registry.now = now
         peer.leave()
         del self._peers[peer.number]
         # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
@@ -130,6 +144,7 @@ class Dispatcher:
 
     def expire(self, now: float) -> None:
         """Do everything that is due at `now`."""
+        self._registry.now = now
         timers = self._registry.timers
         timer = timers.pop_due(now)
         while timer is not None:
@@ -177,6 +192,7 @@ class Dispatcher:
     def committed(self, number: int, now: float) -> None:
         """Every batch up to this one is stored; those who wait for that are answered, and their jobs queued."""
         assert self._commits is not None
+        self._registry.now = now
         self._commits.committed(number, now + self._submissions.epoch_offset, now)
 
     def refuse(self, text: str) -> None:
@@ -187,6 +203,7 @@ class Dispatcher:
     def restore(self, stored: Sequence[StoredJob | SpilledJob], now: float) -> list[BadRow]:
         """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
         assert self._commits is not None
+        self._registry.now = now
         return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
 
     def take_wanted(self) -> list[int]:
@@ -201,6 +218,7 @@ class Dispatcher:
 
         Gives the handles of jobs that failed, because their workload is not there, or is not the one that was.
         """
+        self._registry.now = now
         return [job.handle for job in self._spill.fetched(workloads, now)]
 
     def not_fetched(self) -> None:
@@ -254,7 +272,18 @@ class Dispatcher:
 
     def counters(self) -> Counters:
         """What has been done since the start, as of now."""
-        return self._registry.counters.copy()
+        counters = self._registry.counters.copy()
+        counters.received_bytes = self._registry.traffic.received_bytes
+        counters.sent_bytes = self._registry.traffic.sent_bytes
+        return counters
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        return Totals(self._registry.functions.values(), self._peers.values())
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed, the oldest first."""
+        return list(self._registry.failures)
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now, in the order in which they were first heard of."""

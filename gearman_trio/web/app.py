@@ -4,7 +4,7 @@
 |---|---|
 | `/` | a page for people |
 | `/healthz` | 200 as long as anything is answered |
-| `/readyz` | 200 while new jobs are taken, else 503 |
+| `/readyz` | 200 while new jobs are taken, else 503 and why not |
 | `/metrics` | Prometheus' text format |
 | `/api/v1/server` | the server as a whole, with its counts |
 | `/api/v1/functions`, `/api/v1/functions/NAME` | each function, one function |
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -32,6 +33,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ..core import FunctionStatistics
 from ..server import Server
 from .history import History, Sample
 from .live import Live
@@ -89,7 +91,7 @@ class _Site:
     def __init__(self, server: Server, history: History, max_event_streams: int, max_metric_functions: int) -> None:
         self._server = server
         self._history = history
-        self._live = Live(server)
+        self._live = Live(server, history)
         self._metrics = Metrics(functions=max_metric_functions)
         self._one_exposition = trio.CapacityLimiter(1)
         self._page = make_page()
@@ -104,32 +106,39 @@ class _Site:
         return _json({"alive": True})
 
     async def readyz(self, request: Request) -> Response:
-        ready = self._server.accepting
-        return _json({"ready": ready}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        reason = self._server.why_not_ready()
+        if reason:
+            return _json({"ready": False, "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json({"ready": True})
 
     async def metrics(self, request: Request) -> Response:
         # In a thread, because it takes tens of milliseconds where there are many functions, and jobs must not wait.
         body = await trio.to_thread.run_sync(
-            self._metrics.exposition, self._server.statistics(), limiter=self._one_exposition
+            self._metrics.exposition,
+            self._server.statistics(peers=False),
+            self._history.lag,
+            limiter=self._one_exposition,
         )
         return Response(body, headers={**_NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def server(self, request: Request) -> Response:
-        return _json(server_value(self._server, self._server.statistics()))
+        statistics = self._server.statistics(peers=False)
+        return _json({**server_value(self._server, statistics), "lag_seconds": self._history.lag})
 
     async def functions(self, request: Request) -> Response:
-        return _page(request, "functions", self._server.statistics().functions, function_value)
+        return _page(request, "functions", self._server.functions(), self._function_value)
 
     async def function(self, request: Request) -> Response:
         name = request.path_params["name"]
-        for function in self._server.statistics().functions:
+        for function in self._server.functions():
             if text(function.name) == name:
-                return _json(function_value(function))
+                return _json(self._function_value(function))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no function {name!r}")
 
     async def workers(self, request: Request) -> Response:
-        able = [peer for peer in self._server.statistics().peers if peer.abilities]
-        return _page(request, "workers", able, worker_value)
+        statistics = self._server.statistics()
+        able = [peer for peer in statistics.peers if peer.abilities]
+        return _page(request, "workers", able, partial(worker_value, clock=statistics.epoch - statistics.time))
 
     async def history(self, request: Request) -> Response:
         count = _whole_number(request, "samples", default=3600, least=1, most=3600)
@@ -137,6 +146,10 @@ class _Site:
         names = [field.name for field in attrs.fields(Sample)]
         columns = {name: [getattr(sample, name) for sample in samples] for name in names}
         return _json({"interval_seconds": self._history.interval_seconds, **columns})
+
+    def _function_value(self, function: FunctionStatistics) -> dict[str, Any]:
+        now = trio.current_time()
+        return function_value(function, self._history.recent.rates(function, now), self._server.epoch() - now)
 
     async def events(self, request: Request) -> Response:
         if len(self._open_streams) >= self._max_event_streams:

@@ -8,7 +8,7 @@ outlives what it is for.
 
 from __future__ import annotations
 
-from gearman_trio.core import Dispatcher
+from gearman_trio.core import OUTCOMES, Dispatcher
 from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
 from gearman_trio.core.job import (
@@ -25,7 +25,7 @@ from gearman_trio.core.job import (
 from gearman_trio.core.peer import Held, Peer
 from gearman_trio.core.registry import Registry
 
-__all__ = ["check_invariants"]
+__all__ = ["check_invariants", "check_tallies"]
 
 
 def check_invariants(broker: Dispatcher) -> None:
@@ -70,6 +70,8 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert function.top == min((job.priority for job in available), default=NO_PRIORITY)
     for priority, queue in enumerate(queues):
         assert function.queue(priority).missing == len([job for job in queue if job.missing])
+
+    assert function.waiting_since() == min([job.since for job in queued], default=None)
 
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
@@ -181,8 +183,39 @@ def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
 
 def check_counters(broker: Dispatcher, live: int) -> None:
     counters = broker.counters()
-    ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
-    ended += counters.refused
+    assert counters.submitted + counters.restored == live + counters.ended + counters.refused
     if not broker._policy.requeue_on_timeout:
-        ended += counters.timed_out
-    assert counters.submitted + counters.restored == live + ended
+        assert counters.expired == counters.timed_out
+    functions = broker.functions()
+    totals = broker.totals()
+    assert totals.queued + totals.running + totals.scheduled + totals.committing + totals.fetching == live
+    assert (len(functions), len(broker.peers())) == (totals.functions, totals.connections)
+    assert totals.stalled == len([function for function in functions if function.stalled])
+    assert (totals.workers, totals.sleeping) == (
+        len([peer for peer in broker.peers() if peer.abilities]),
+        len([peer for peer in broker.peers() if peer.sleeping and peer.abilities]),
+    )
+
+
+def check_tallies(broker: Dispatcher) -> None:
+    """Unless a function was dropped, which takes its counts with it."""
+    counters, functions = broker.counters(), broker.functions()
+    ended = [sum(each) for each in zip(*(function.ended for function in functions), strict=True)] or [0] * len(OUTCOMES)
+    assert ended == [
+        counters.completed,
+        counters.failed,
+        counters.raised,
+        counters.expired,
+        counters.lost,
+        counters.cancelled,
+        counters.abandoned,
+        counters.refused,
+    ]
+    assert counters.submitted == sum(function.submitted for function in functions)
+    assert counters.coalesced == sum(function.coalesced for function in functions)
+    assert counters.requeued == sum(function.requeued for function in functions)
+    assert counters.assigned == sum(function.started for function in functions)
+    assert counters.assigned == sum(function.waited.count for function in functions)
+    ran = sum(function.ran.count for function in functions)
+    assert ran + counters.requeued <= counters.assigned
+    assert all(function.ran.count <= sum(function.ended) for function in functions)
