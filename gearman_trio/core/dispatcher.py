@@ -4,7 +4,7 @@ Rule 1: every door is a plain synchronous function that takes the time and never
 draws a random number.  So it is atomic, needs no lock, and the same calls give the same bytes.
 
 Rule 2: replies are written into the outboxes of the peers that they are for; `Dispatcher.take_touched` names those
-peers. When a door has returned, the runtime sends each touched peer's outbox, once.
+peers. When a door has returned, or several have, the runtime sends each touched peer's outbox, once.
 
 Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a failure that closes that one connection.
 """
@@ -66,10 +66,17 @@ class Dispatcher:
     All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, wake_late: bool = False) -> None:
+        """Make a broker.
+
+        Args:
+            policy: the operator's choices.
+            wake_late: whether a job wakes a sleeper only at the next `wake_due`, and only if no other worker has
+                grabbed it by then. Without effect unless `Policy.worker_wakeup` is 1.
+        """
         self._policy = policy
         self._registry = Registry(policy)
-        waking = Waking(self._registry)
+        waking = Waking(self._registry, late=wake_late)
         self._waking = waking
         self._outcomes = Outcomes(self._registry)
         self._commits = Commits(self._registry, self._registry.ledger, waking) if policy.durable else None
@@ -162,6 +169,10 @@ class Dispatcher:
                 self._registry.enqueue(timer.job)
                 self._waking.job_queued(timer.job.function, now)
             timer = schedule.pop_due(now + self._submissions.epoch_offset)
+
+    def wake_due(self, now: float) -> None:
+        """Wake the sleepers that the doors since the last call need; where they are woken late."""
+        self._waking.wake_due(now)
 
     def go_on(self, peer: Peer) -> None:
         """Make the next part of the long answer of a peer in `answering`."""

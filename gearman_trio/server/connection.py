@@ -200,6 +200,8 @@ class SocketConnection(Connection):
     def received(self, data: bytes) -> None:
         """See `transport.pump.SocketOwner`."""
         super().received(data)
+        # A worker's grab then finds the jobs that clients submit in the same round.
+        self._pumped.last = bool(self._peer.abilities)
         if self._peer.held_bytes > self._options.outbox_pause_bytes and not self._held_back:
             # What is submitted faster than it is stored would pile up here.
             self._held_back = True

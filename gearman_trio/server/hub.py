@@ -69,7 +69,7 @@ class Hub:
             epoch_clock: tells epoch seconds.
             shut_down: called when an administrator has asked for it, with ``"now"`` or ``"graceful"``, perhaps often.
         """
-        self._dispatcher = Dispatcher(policy)
+        self._dispatcher = Dispatcher(policy, wake_late=True)
         self._shut_down = shut_down
         self._answering = self._dispatcher.answering
         self._epoch_clock = epoch_clock
@@ -121,7 +121,8 @@ class Hub:
         return self._outlets.values()
 
     def flush(self) -> None:
-        """To be called after each door, or after several: sends what they brought about."""
+        """To be called after each door, or after several: wakes whom they need, and sends what they brought about."""
+        self._dispatcher.wake_due(trio.current_time())
         for peer in self._dispatcher.take_touched():
             outlet = self._outlets.get(peer)
             if outlet is not None:

@@ -38,6 +38,8 @@ def check_invariants(broker: Dispatcher) -> None:
     assert [function.name for function in functions] == list(registry.functions)
     for function in functions:
         check_function(function, jobs, peers, restored=broker.counters().restored > 0)
+        if function.sleepers and function not in broker._waking._due:
+            assert function.wakes >= function.available, "a wake-up was lost"
     for job in jobs:
         check_job(job, functions, peers)
     for peer in peers:
@@ -87,8 +89,6 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
     assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
-    if function.sleepers:
-        assert function.wakes >= function.available, "a wake-up was lost"
 
 
 def check_uniques(registry: Registry, jobs: list[Job]) -> None:
