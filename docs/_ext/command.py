@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _MEANINGS: Final[dict[int, str]] = {
     Exit.DONE: "Done.",
     Exit.JOB_FAILED: "The job failed, raised an exception or was lost; the module of a worker raised one; the demo or "
-    "the doctor found something wrong.",
+    "the doctor found something wrong, or the benchmark lost jobs.",
     Exit.USAGE: "The command line cannot be used: an unknown option, a value out of range, a file that is not there.",
     Exit.UNREACHABLE: "No job server could be reached, or an address could not be listened on.",
     Exit.REFUSED: "The job server answered, and refused or broke the protocol.",
