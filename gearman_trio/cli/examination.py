@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ import trio
 from ..admin import AdminClient, FunctionRow, open_admin
 from ..client import Client, open_client
 from ..errors import ServerError
-from ..transport import Address
+from ..transport import Address, Tls
 from ..worker import Abilities, open_worker
 
 __all__ = ["Finding", "Verdict", "examine"]
@@ -64,7 +63,7 @@ async def examine(
     server: Address,
     report: Callable[[Finding], None],
     *,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     probe: bool = False,
 ) -> None:
     """Look at a job server.
@@ -148,7 +147,7 @@ def _no_grab(row: FunctionRow) -> Finding:
     return _found("workers", text, Verdict.WARNING)
 
 
-async def _job(server: Address, ssl_context: ssl.SSLContext | None, client: Client) -> Finding:
+async def _job(server: Address, ssl_context: Tls | None, client: Client) -> Finding:
     """Whether a job gets from a client to a worker, and its result back."""
     abilities = Abilities()
 
@@ -164,7 +163,7 @@ async def _job(server: Address, ssl_context: ssl.SSLContext | None, client: Clie
     return _found("job", f"none done within {_PATIENCE_SECONDS:g} s", Verdict.FAILURE)
 
 
-async def _clock(server: Address, ssl_context: ssl.SSLContext | None, admin: AdminClient, client: Client) -> Finding:
+async def _clock(server: Address, ssl_context: Tls | None, admin: AdminClient, client: Client) -> Finding:
     """Submit a job for a little later by our clock; when it comes tells the server's."""
     abilities = Abilities()
     send, arrivals = trio.open_memory_channel[float](1)

@@ -15,6 +15,7 @@ from ..transport import Address, dialer, parse_address
 from ..worker import Worker, log_jobs, run_worker
 from ..worker.health import Health, serve_health
 from ..worker.options import OnLost
+from .destination import Destination
 from .exec_worker import Output
 from .leash import Leash, Report
 from .logs import NOTICE
@@ -33,7 +34,7 @@ class WorkerCommand:
     target: str
     lifespan: str | None
     middleware: list[str]
-    servers: list[str]
+    destination: Destination
     concurrency: int
     client_id: str | None
     exceptions: bool
@@ -48,10 +49,10 @@ class WorkerCommand:
 
     def arguments(self, number: int) -> list[str]:
         """The command line of a worker process that does the same; its client ID has its number."""
-        listed = [("--server", self.servers), ("--middleware", self.middleware)]
         return [
             self.target,
-            *(f"{option}={value}" for option, values in listed for value in values),
+            *self.destination.arguments(),
+            *(f"--middleware={name}" for name in self.middleware),
             f"--concurrency={self.concurrency}",
             *([] if self.client_id is None else [f"--client-id={self.client_id}-{number}"]),
             *([] if self.lifespan is None else [f"--lifespan={self.lifespan}"]),
@@ -81,7 +82,7 @@ async def work(
         Exception: what the lifespan raised.
     """
     names = ", ".join(ability.name.decode("utf-8", "backslashreplace") for ability in target.abilities)
-    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.servers))
+    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.destination.addresses))
     async with trio.open_nursery() as nursery:
         running = _Work(command, target, nursery.cancel_scope)
         await nursery.start(stop_on_signals, running.drain, nursery.cancel_scope)
@@ -109,7 +110,7 @@ class _Work:
         self._scope = scope
         self._worker: Worker | None = None
         self._draining = False
-        self._dial = dialer(None, None)
+        self._dial = dialer(None, command.destination.tls)
         self._dialled = trio.Event()
 
     async def run(self, on_change: Callable[[], None]) -> None:
@@ -128,7 +129,7 @@ class _Work:
                     partial(
                         run_worker,
                         self._target.abilities,
-                        *command.servers,
+                        *command.destination.addresses,
                         concurrency=command.concurrency,
                         client_id=command.client_id,
                         exceptions=command.exceptions,
@@ -159,7 +160,7 @@ class _Work:
         """How it goes."""
         now = None if self._worker is None else self._worker.statistics()
         connected = () if now is None else now.connected
-        addresses = dict.fromkeys(map(parse_address, self._command.servers))
+        addresses = dict.fromkeys(map(parse_address, self._command.destination.addresses))
         return Report(
             ready=bool(connected) and not self._draining,
             running=0 if now is None else now.running,

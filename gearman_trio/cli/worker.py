@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ConfigError
 from ..names import client_id as checked_client_id
+from .destination import Destination, asks_servers
 from .exec_worker import Output, exec_abilities
 from .health import health_address, open_health_listeners
 from .leash import Leash
@@ -19,7 +20,6 @@ from .options import (
     ClientIdOption,
     JsonLogsOption,
     LogFileOption,
-    ServersOption,
     VerboseOption,
     checked,
     seconds,
@@ -130,10 +130,11 @@ _DrainTimeout = Annotated[
 ]
 
 
+@asks_servers
 def worker_command(
     target: _Target,
     *,
-    server: ServersOption = None,
+    destination: Destination,
     concurrency: _Concurrency = 1,
     program: _Program = None,
     output: _Output = Output.RESULT,
@@ -160,7 +161,7 @@ def worker_command(
         target=target,
         lifespan=lifespan,
         middleware=middleware or [],
-        servers=server or ["127.0.0.1:4730"],
+        destination=destination,
         concurrency=concurrency,
         client_id=client_id,
         exceptions=exceptions,

@@ -127,15 +127,15 @@ async def test_tls_is_spoken_and_the_certificate_verified(tmp_path: Path) -> Non
     other.cert_pem.write_to_path(tmp_path / "other")
     async with open_server(port=0, ssl_context=context, drain_seconds=0) as server:
         address = str(server.addresses[0])
-        known = await invoke("doctor", address, "--tls-ca", str(tmp_path / "ca"))
-        unknown = await invoke("doctor", address, "-S", "--tls-ca", str(tmp_path / "other"))
-    missing = await invoke("doctor", address, "--tls-ca", "/nonexistent")
+        known = await invoke("doctor", address, "--ssl-ca-file", str(tmp_path / "ca"))
+        unknown = await invoke("doctor", address, "-S", "--ssl-ca-file", str(tmp_path / "other"))
+    missing = await invoke("doctor", address, "--ssl-ca-file", "/nonexistent")
 
     assert 0 == known.exit_code
     assert ", with TLS\n" in known.stdout
     assert 3 == unknown.exit_code
     assert "CERTIFICATE_VERIFY_FAILED" in unknown.stderr
-    assert (2, "gearman-trio: --tls-ca: '/nonexistent' cannot be used: No such file or directory\n") == (
+    assert (2, "gearman-trio: TLS: the CA '/nonexistent' cannot be read: No such file or directory\n") == (
         missing.exit_code,
         missing.stderr,
     )
