@@ -13,7 +13,7 @@ from .names import shown_url
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
 
-__all__ = ["MySQLStore", "from_url"]
+__all__ = ["MySQLStore", "connect_arguments", "from_url", "shown_name"]
 
 #: How long a server that is not there is waited for, and one that does not answer, in seconds.
 _CONNECT_SECONDS: Final = 5
@@ -40,13 +40,7 @@ class MySQLStore(SQLStore):
         return (self._driver.err.Error, TypeError, AttributeError, OSError)
 
     def _connect(self) -> Any:
-        return self._driver.connect(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
-            write_timeout=_ANSWER_SECONDS,
-            charset="utf8mb4",
-            **self._arguments,
-        )
+        return self._driver.connect(**self._arguments)
 
     def _lock(self, cursor: Any) -> bool:
         # A lock's name is for the whole server, so the database's belongs into it.
@@ -109,6 +103,16 @@ def from_url(url: StoreURL) -> MySQLStore:
     Raises:
         ConfigError: it names no database, or PyMySQL is not installed.
     """
+    arguments = connect_arguments(url)
+    return MySQLStore(shown_name(arguments), table=url.options.get("table", "gearman"), **arguments)
+
+
+def connect_arguments(url: StoreURL) -> dict[str, Any]:
+    """What PyMySQL is to be called with for a URL.
+
+    Raises:
+        ConfigError: it names no database, or has an option that is not known.
+    """
     options = url.only(["table", "unix_socket"])
     try:
         parts = urlsplit(f"mysql:{url.rest}")
@@ -126,8 +130,16 @@ def from_url(url: StoreURL) -> MySQLStore:
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "database": database,
+        "charset": "utf8mb4",
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _ANSWER_SECONDS,
+        "write_timeout": _ANSWER_SECONDS,
     }
     if "unix_socket" in options:
         arguments["unix_socket"] = options["unix_socket"]
-    name = f"mysql://{parts.hostname or '127.0.0.1'}:{port}/{database}"
-    return MySQLStore(name, table=options.get("table", "gearman"), **arguments)
+    return arguments
+
+
+def shown_name(arguments: dict[str, Any]) -> str:
+    """The URL of a database, without who logs in."""
+    return f"mysql://{arguments['host']}:{arguments['port']}/{arguments['database']}"

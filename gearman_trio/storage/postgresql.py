@@ -12,7 +12,7 @@ from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
 from .store import Durability
 
-__all__ = ["PostgreSQLStore", "from_url"]
+__all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_password"]
 
 #: A row is held in memory by the server as a message of at most 1 GiB; hexadecimal it would take twice as much.
 _MAX_WORKLOAD_BYTES: Final = 500_000_000
@@ -33,7 +33,7 @@ class PostgreSQLStore(SQLStore):
         self._driver = driver("psycopg", "postgresql", conninfo)
         self._conninfo = conninfo
         self._durability = durability
-        super().__init__(_without_password(conninfo), table)
+        super().__init__(without_password(conninfo), table)
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -41,8 +41,7 @@ class PostgreSQLStore(SQLStore):
         return (self._driver.Error, ValueError)
 
     def _connect(self) -> Any:
-        info = self._driver.conninfo.conninfo_to_dict(self._conninfo)
-        db = self._driver.connect(**{**_PATIENCE, "application_name": "gearman_trio", **info})
+        db = connect(self._driver, self._conninfo)
         if self._durability is not Durability.FULL:
             db.execute("SET synchronous_commit = off")
             db.commit()
@@ -105,12 +104,23 @@ def from_url(url: StoreURL) -> PostgreSQLStore:
     Raises:
         ConfigError: psycopg is not installed.
     """
-    options = dict(url.options)
-    table = options.pop("table", "gearman")
-    conninfo = f"postgresql:{url.rest}" + (f"?{urlencode(options)}" if options else "")
-    return PostgreSQLStore(conninfo, table=table, durability=url.durability)
+    table = url.options.get("table", "gearman")
+    return PostgreSQLStore(conninfo(url), table=table, durability=url.durability)
 
 
-def _without_password(conninfo: str) -> str:
+def conninfo(url: StoreURL) -> str:
+    """What libpq is to be told for a URL."""
+    options = {name: value for name, value in url.options.items() if name != "table"}
+    return f"postgresql:{url.rest}" + (f"?{urlencode(options)}" if options else "")
+
+
+def without_password(conninfo: str) -> str:
+    """The URL of a database, without who logs in."""
     parts = urlsplit(conninfo)
     return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def connect(driver: Any, conninfo: str) -> Any:
+    """A new connection of psycopg."""
+    info = driver.conninfo.conninfo_to_dict(conninfo)
+    return driver.connect(**{**_PATIENCE, "application_name": "gearman_trio", **info})

@@ -7,12 +7,30 @@ from collections.abc import Generator
 import pytest
 
 from .databases import Database, MariaDB, PostgreSQL, running
+from .keyvalue import Redis
 
-DATABASES = [PostgreSQL, MariaDB]
+
+@pytest.fixture(scope="session")
+def postgresql() -> Generator[PostgreSQL]:
+    with running(PostgreSQL) as server:
+        yield server
 
 
-@pytest.fixture(scope="session", params=DATABASES, ids=lambda kind: kind.__name__)
-def database(request: pytest.FixtureRequest) -> Generator[Database]:
-    """Each database in turn."""
-    with running(request.param) as database:
-        yield database
+@pytest.fixture(scope="session")
+def mariadb() -> Generator[MariaDB]:
+    with running(MariaDB) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Generator[Redis]:
+    with running(Redis) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each database with SQL in turn."""
+    server = request.getfixturevalue(request.param)
+    assert isinstance(server, Database)
+    return server

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import psycopg
 import pymysql
@@ -20,6 +21,8 @@ import pymysql
 from ..peers import free_port, require
 
 __all__ = ["Database", "MariaDB", "PostgreSQL", "running"]
+
+D = TypeVar("D", bound="Database")
 
 #: A server on a busy machine is slow to start.
 _PATIENCE_SECONDS = 60.0
@@ -152,7 +155,7 @@ class MariaDB(Database):
 
 
 @contextmanager
-def running(kind: type[Database]) -> Generator[Database]:
+def running(kind: type[D]) -> Generator[D]:
     """Run a database server for a block."""
     # Not in pytest's folders, which nobody else may enter.
     with TemporaryDirectory(prefix="gearman-trio-", ignore_cleanup_errors=True) as folder:

@@ -16,7 +16,6 @@ from gearman_trio.storage import BadRow, Batch, Durability, Store, StoredJob, ma
 from gearman_trio.storage.redis import RedisStore, _doubts
 from gearman_trio.testing import STORE_CHECKS
 
-from .databases import running
 from .keyvalue import Redis
 from .kill import kill_again_and_again
 from .test_sqlite import adds, job
@@ -28,11 +27,9 @@ Make = Callable[[], Store]
 numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[Redis]:
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
+@pytest.fixture
+def server(redis_server: Redis) -> Redis:
+    return redis_server
 
 
 @pytest.fixture
