@@ -97,7 +97,7 @@ class Database(ABC):
 
 
 class PostgreSQL(Database):
-    """PostgreSQL with its own settings, but for the place of its socket."""
+    """PostgreSQL with its own settings, but for the place of its socket, and how it syncs its folder after a crash."""
 
     account = "postgres"
 
@@ -110,7 +110,9 @@ class PostgreSQL(Database):
 
     def command(self) -> list[str]:
         data = str(self.folder / "data")
-        return [_postgres("postgres"), "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        place = ["-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        # Its default opens each of a thousand files, which takes seconds; this syncs the same by one call.
+        return [_postgres("postgres"), *place, "-c", "recovery_init_sync_method=syncfs"]
 
     def ask(self) -> None:
         psycopg.connect(self.url, connect_timeout=2).close()

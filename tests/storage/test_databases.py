@@ -8,14 +8,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-import trio
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
 from gearman_trio.testing import STORE_CHECKS
 
 from .databases import Database
-from .kill import kill_again_and_again
 from .test_sqlite import adds, job
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -99,18 +97,6 @@ def test_a_bad_row_is_told(url: str) -> None:
 def test_a_name_shows_no_password(url: str) -> None:
     assert "secret" not in make(url).name
     assert "127.0.0.1" in make(url).name
-
-
-async def test_nothing_is_lost_when_both_servers_are_killed(database: Database, url: str) -> None:
-    async def at_kill(number: int) -> None:
-        if number % 2:
-            await trio.to_thread.run_sync(database.kill)
-            await trio.to_thread.run_sync(database.start)
-
-    books = await kill_again_and_again(url, 2, seed=7, at_kill=at_kill)
-
-    assert set() == books.lost
-    assert 0 == make(url).info().quarantined
 
 
 @pytest.mark.parametrize(
