@@ -38,7 +38,7 @@ _BYTES: Final = frozenset({"handle", "function", "unique_id", "reducer"})
 #: Where the workload is in a `StoredJob` without its row.
 _WORKLOAD: Final = 4
 
-#: So long a name is nobody's, and keys stay short.
+#: memcached allows 250 bytes to a key.
 _MAX_PREFIX: Final = 100
 
 _SHOWN_BYTES: Final = 100

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 
 import pytest
 
 from .databases import Database, MariaDB, PostgreSQL, running
-from .keyvalue import Redis
+from .keyvalue import Memcached, Redis
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,13 @@ def mariadb() -> Generator[MariaDB]:
 def redis_server() -> Generator[Redis]:
     with running(Redis) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def memcached() -> Generator[list[Memcached]]:
+    """Three of them."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(Memcached)) for _ in range(3)]
 
 
 @pytest.fixture(scope="session", params=["postgresql", "mariadb"])

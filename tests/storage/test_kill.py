@@ -15,6 +15,7 @@ import pytest
 from gearman_trio.storage import make_store
 
 from .databases import Database
+from .keyvalue import Memcached
 from .kill import Books, kill_again_and_again
 
 ROUNDS = int(os.environ.get("GEARMAN_TRIO_KILL_ROUNDS", "3"))
@@ -57,3 +58,12 @@ async def test_nothing_is_lost_in_a_database(kind: str, option: str, request: py
     url = f"{database.url}?{option}=killed"
 
     check(url, await kill_again_and_again(url, DATABASE_ROUNDS, seed=7, database=database))
+
+
+@pytest.mark.interop
+@pytest.mark.slow
+async def test_nothing_is_lost_in_memcached_that_lives(memcached: list[Memcached]) -> None:
+    """It is not killed, too: with it all jobs end, and the documentation says so."""
+    url = f"memcached://{','.join(f'127.0.0.1:{each.port}' for each in memcached)}?prefix=killed"
+
+    check(url, await kill_again_and_again(url, DATABASE_ROUNDS, seed=7))
