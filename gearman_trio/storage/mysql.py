@@ -19,6 +19,9 @@ __all__ = ["MySQLStore", "connect_arguments", "from_url", "shown_name"]
 _CONNECT_SECONDS: Final = 5
 _ANSWER_SECONDS: Final = 60
 
+#: The name of the lock, which is one for the whole server, so that of the database belongs into it.
+_LOCK: Final = "CONCAT('gearman ', MD5(CONCAT(DATABASE(), '.', %s)))"
+
 #: Rows to a statement that deletes.
 _ROWS: Final = 1000
 
@@ -43,9 +46,18 @@ class MySQLStore(SQLStore):
         return self._driver.connect(**self._arguments)
 
     def _lock(self, cursor: Any) -> bool:
-        # A lock's name is for the whole server, so the database's belongs into it.
-        cursor.execute("SELECT GET_LOCK(CONCAT(%s, MD5(CONCAT(DATABASE(), '.', %s))), 0)", ("gearman ", self._table))
+        cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", (self._table,))
         return bool(cursor.fetchone()[0] == 1)
+
+    def _end_holder(self, cursor: Any) -> None:
+        cursor.execute(f"SELECT IS_USED_LOCK({_LOCK})", (self._table,))
+        (holder,) = cursor.fetchone()
+        if holder is not None:
+            try:
+                cursor.execute("KILL %s", (holder,))
+            except self._driver.err.OperationalError:
+                # It has ended by itself; and if it was not that, it keeps the lock.
+                cursor.execute("SELECT 1")
 
     def _has_tables(self, cursor: Any) -> bool:
         cursor.execute(

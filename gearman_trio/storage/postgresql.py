@@ -23,6 +23,9 @@ _ROWS: Final = 2000
 #: What libpq is told where the URL does not say: not to wait for a server that is not there.
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
 
+#: What the server is told for the other direction, in seconds, but for the count. It has no effect on Unix sockets.
+_MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 4}
+
 _TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
 
 
@@ -42,14 +45,25 @@ class PostgreSQLStore(SQLStore):
 
     def _connect(self) -> Any:
         db = connect(self._driver, self._conninfo)
+        # So that it misses a machine that has gone in half a minute, and others may have the store.
+        for setting, value in _MISSED.items():
+            db.execute(f"SET {setting} = {value}")
         if self._durability is not Durability.FULL:
             db.execute("SET synchronous_commit = off")
-            db.commit()
+        db.commit()
         return db
 
     def _lock(self, cursor: Any) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"gearman_trio {self._table}",))
         return bool(cursor.fetchone()[0])
+
+    def _end_holder(self, cursor: Any) -> None:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
+            (f"gearman_trio {self._table}",),
+        )
 
     def _has_tables(self, cursor: Any) -> bool:
         cursor.execute("SELECT to_regclass(%s)", (f"{self._table}_meta",))
