@@ -22,6 +22,7 @@ _PREFIX: Final = "gearmand+"
 #: Scheme, module of this package, callable in it. Imported when asked for, for their libraries.
 _QUEUES: Final[dict[str, tuple[str, str]]] = {
     "mariadb": ("gearmand_tables", "mysql_queue"),
+    "memcached": ("gearmand_memcached", "memcached_queue"),
     "mysql": ("gearmand_tables", "mysql_queue"),
     "postgres": ("gearmand_tables", "postgresql_queue"),
     "postgresql": ("gearmand_tables", "postgresql_queue"),

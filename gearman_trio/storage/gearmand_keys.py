@@ -1,4 +1,4 @@
-"""The keys of gearmand, to be read, in Redis: ``PREFIX-FUNCTION-UNIQUE``.
+"""The keys of gearmand, to be read, in Redis: ``PREFIX-FUNCTION-UNIQUE``; and what they have in common with others.
 
 A function's name and a unique ID may have hyphens of their own, and gearmand does not say where the one ends: it takes
 the first hyphen, and so gives jobs back to other functions than those that they were for.  This does not guess.
@@ -20,7 +20,7 @@ from .names import shown_url
 from .registry import StoreURL
 from .rows import read_gearmand_row
 
-__all__ = ["GearmandRedis", "redis_queue", "split_key"]
+__all__ = ["GearmandRedis", "functions_of", "read_key", "redis_queue", "split_key"]
 
 #: What libgearman takes for a unique ID where the program gives none.
 _UUID: Final = re.compile(rb"(.*)-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z", re.DOTALL)
@@ -79,8 +79,8 @@ class GearmandRedis:
                     number += 1
                     # Its newer versions store the names, too.
                     names = None if function is None or unique is None else (function, unique)
-                    found = names or split_key(key.removeprefix(self._prefix), self._functions)
-                    yield _row(number, key, found, (_number(priority), workload))
+                    names = names or split_key(key.removeprefix(self._prefix), self._functions)
+                    yield read_key(number, key, names, (_number(priority), workload))
 
     @contextmanager
     def _reading(self) -> Generator[Any]:
@@ -98,19 +98,21 @@ def redis_queue(url: StoreURL) -> GearmandRedis:
         ConfigError: the URL cannot be used, or redis-py is not installed.
     """
     options = dict(url.options)
-    prefix, functions = options.pop("prefix", "_gear_"), _functions(options.pop("functions", ""))
+    prefix, functions = options.pop("prefix", "_gear_"), functions_of(options.pop("functions", ""))
     place = f"{url.scheme.replace('valkey', 'redis')}:{url.rest}"
     text = f"{place}?{urlencode(options)}" if options else place
     return GearmandRedis(text, shown_url(place), prefix, functions)
 
 
-def _functions(text: str) -> list[bytes]:
+def functions_of(text: str) -> list[bytes]:
+    """The functions that a URL's option names."""
     return [name.encode() for name in text.split(",") if name]
 
 
-def _row(
+def read_key(
     number: int, key: bytes, names: tuple[bytes, bytes] | None, values: tuple[object, object]
 ) -> StoredJob | BadRow:
+    """A job by its key: the function and the unique ID, if they are known, and the priority and the workload."""
     if names is None:
         return BadRow(
             number,

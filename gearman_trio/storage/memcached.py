@@ -31,7 +31,7 @@ from .registry import StoreURL
 from .segments import SEGMENT_ROWS
 from .store import QuarantinedRow, StoreInfo, StoreState
 
-__all__ = ["MemcachedStore", "from_url"]
+__all__ = ["MemcachedStore", "from_url", "servers_of", "shown_address"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class MemcachedStore:
 
     def __init__(self, servers: Iterable[tuple[str, int]], *, prefix: str = "gearman") -> None:
         addresses = sorted(set(servers))
-        self._addresses = [_shown(each) for each in addresses]
+        self._addresses = [shown_address(each) for each in addresses]
         self.name = f"memcached://{','.join(self._addresses)}"
         self._driver = driver("pymemcache", "memcached", self.name)
         self._prefix = key_prefix(prefix)
@@ -341,6 +341,7 @@ def servers_of(url: StoreURL) -> list[tuple[str, int]]:
     return servers
 
 
-def _shown(server: tuple[str, int]) -> str:
+def shown_address(server: tuple[str, int]) -> str:
+    """Host and port as they stand in a URL."""
     host, port = server
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -15,7 +15,7 @@ from gearman_trio.storage.gearmand_keys import split_key
 
 from ..peers import open_gearmand
 from .databases import MariaDB, PostgreSQL
-from .keyvalue import Redis
+from .keyvalue import Memcached, Redis
 
 interop = [pytest.mark.interop, pytest.mark.slow]
 
@@ -163,6 +163,60 @@ class TestRedis:
             moved("gearmand+redis://127.0.0.1:1/0", tmp_path)
 
 
+class TestMemcached:
+    pytestmark = interop
+
+    async def test_the_keys(self, memcached: list[Memcached], tmp_path: Path) -> None:
+        places = ",".join(f"127.0.0.1:{each.port}" for each in memcached[:2])
+        await fill(NOW, "-q", "libmemcached", f"--libmemcached-servers={places}")
+
+        jobs, bad = moved(f"gearmand+memcached://{places}", tmp_path)
+
+        assert (sorted(NOW), []) == (sorted(jobs), bad)
+
+    async def test_one_server_knows_the_order(self, memcached: list[Memcached], tmp_path: Path) -> None:
+        place = f"127.0.0.1:{memcached[0].port}"
+        jobs = [(b"a%b", b"u%d" % number, 1, b"", 0.0) for number in range(100)]
+        jobs += [(b"a-b", b"u", 2, b"\0\xff", 0.0)]
+        await fill(jobs, "-q", "libmemcached", f"--libmemcached-servers={place}", "--libmemcached-prefix=order")
+        url = f"gearmand+memcached://{place}?prefix=order"
+
+        found, bad = moved(url, tmp_path)
+
+        assert jobs[:-1] == found
+        assert ["key b'ordera-b-u': cannot tell where the function's name ends"] == [
+            row.reason.rpartition(": ")[0] for row in bad
+        ]
+        assert (jobs, []) == moved(f"{url}&functions=a-b", tmp_path)
+
+    def test_keys_that_are_not_shown(
+        self,
+        memcached: list[Memcached],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        place = f"127.0.0.1:{memcached[0].port}"
+        with memcached[0].client() as client:
+            client.set("seenf-u", b"w", noreply=False, flags=1)
+        # Older servers know the second one alone.
+        monkeypatch.setattr("gearman_trio.storage.gearmand_memcached._DUMPS", ((b"none", 1), (b"all", 3)))
+        assert ([(b"f", b"u", 1, b"w", 0.0)], []) == moved(f"gearmand+memcached://{place}?prefix=seen", tmp_path)
+
+        monkeypatch.setattr("gearman_trio.storage.gearmand_memcached._keys", lambda server: {})
+        assert ([], []) == moved(f"gearmand+memcached://{place}?prefix=seen", tmp_path)
+        assert "items are there, and 0 were shown: some may be missing" in caplog.text
+        monkeypatch.undo()
+
+        monkeypatch.setattr("gearman_trio.storage.gearmand_memcached._DUMPS", ((b"none", 1),))
+        with pytest.raises(StorageError, match=f"{place} does not show its keys"):
+            moved(f"gearmand+memcached://{place}", tmp_path)
+
+    def test_a_server_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match=r"the queue of gearmand in memcached://127.0.0.1:1 cannot .*refused"):
+            moved("gearmand+memcached://127.0.0.1:1", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("key", "functions", "expected"),
     [
@@ -196,6 +250,8 @@ def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
         ("gearmand+sqlite:a?table=a;b", "table: expected up to 41 letters"),
         ("gearmand+sqlite:a?prefix=b", "option 'prefix' is not known; expected table, durability"),
         ("gearmand+mysql://user:secret@h", "got no database for 'h'"),
+        ("gearmand+memcached://h?table=a", "option 'table' is not known; expected functions, prefix, durability"),
+        ("gearmand+memcached:", "got server ''"),
         ("gearmand+postgresql://h/d?table=a b", "table: expected up to 41 letters"),
         ("gearmand+redis://user:secret@h:port", r"store 'redis://user:\*\*\*@h:port': Port could not be cast"),
     ],
@@ -211,6 +267,7 @@ def test_what_is_no_queue(source: str, text: str, tmp_path: Path) -> None:
         ("postgresql://h/d", "psycopg", "postgresql"),
         ("mysql://h/d", "pymysql", "mysql"),
         ("redis://h", "redis", "redis"),
+        ("memcached://h", "pymemcache", "memcached"),
     ],
 )
 def test_a_library_that_is_missing_is_named_with_its_extra(
