@@ -23,6 +23,7 @@ __all__ = [
     "read_heads",
     "read_record",
     "read_records",
+    "spilled",
     "write_record",
 ]
 
@@ -46,7 +47,7 @@ _BYTES: Final = frozenset({"handle", "function", "unique_id", "reducer"})
 #: Where the workload is in a `StoredJob` without its row.
 _WORKLOAD: Final = 4
 
-#: So long a name is nobody's, and keys stay short.
+#: memcached allows 250 bytes to a key.
 _MAX_PREFIX: Final = 100
 
 _SHOWN_BYTES: Final = 100
@@ -99,6 +100,16 @@ def read_heads(rows: Sequence[int], heads: Sequence[list[Any]]) -> list[StoredJo
         _read_head(row, *head) if len(head) == 2 else read_record(row, head[0])
         for row, head in zip(rows, heads, strict=True)
         if head and head[0] is not None
+    ]
+
+
+def spilled(jobs: Sequence[StoredJob | BadRow], spill_bytes: int) -> list[StoredJob | SpilledJob | BadRow]:
+    """The same, without workloads that are longer; `Store.replay` says which stay nevertheless."""
+    return [
+        SpilledJob(job._replace(workload=b""), len(job.workload))
+        if isinstance(job, StoredJob) and len(job.workload) > spill_bytes and job.unique != b"-"
+        else job
+        for job in jobs
     ]
 
 

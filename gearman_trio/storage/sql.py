@@ -2,6 +2,10 @@
 
 There is one connection, on which a lock is held that ends with it: two servers cannot have the store, and one that died
 does not keep it.  Whatever fails closes the connection; the next call makes a new one and takes the lock again.
+
+Meanwhile anything may have happened.  The database may not have missed the old connection yet, which then has the lock
+still: it is ended.  Or another server may have had the store, and may have it now: its rows in the table of servers say
+so, and nothing is written any more, since its jobs are not known here and its numbers may be ours.
 """
 
 from __future__ import annotations
@@ -26,6 +30,10 @@ _SCHEMA: Final = 1
 COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
+
+#: How long a connection that is to end may keep the lock, and how often that is looked at, in seconds.
+_LOCK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
 
 #: Rows that are read at once, so that a server does not have to hold its result.
 _READ_ROWS: Final = 4096
@@ -55,6 +63,10 @@ class SQLStore(ABC):
     @abstractmethod
     def _lock(self, cursor: Any) -> bool:
         """Take the lock of this table name, which ends with the connection; say whether nobody else has it."""
+
+    @abstractmethod
+    def _end_holder(self, cursor: Any) -> None:
+        """End the connection that has the lock."""
 
     @abstractmethod
     def _create(self) -> list[str]:
@@ -103,7 +115,7 @@ class SQLStore(ABC):
                 for statement in self._create():
                     cursor.execute(self._sql(statement))
                 self._set_meta(cursor, "schema", _SCHEMA)
-                self._epoch = 1 + self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+                self._epoch = 1 + self._latest_epoch(cursor)
                 row = (self._epoch, owner, time.time())
                 cursor.execute(self._sql("INSERT INTO {t}_servers (epoch, name, opened) VALUES (%s, %s, %s)"), row)
                 self._replay_end = self._number(cursor, "SELECT max(id) FROM {t}_jobs")
@@ -198,6 +210,7 @@ class SQLStore(ABC):
     def close(self) -> None:
         """See `Store.close`."""
         self._owner = None
+        self._epoch = 0
         self._disconnect()
 
     # Within a connection
@@ -239,6 +252,25 @@ class SQLStore(ABC):
                 f"expected at most {_SCHEMA}"
             )
 
+    def _latest_epoch(self, cursor: Any) -> int:
+        return self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+
+    def _take_lock(self, cursor: Any) -> None:
+        """Become the one writer, for the first time or again."""
+        if not self._lock(cursor):
+            if self._epoch == 0 or self._latest_epoch(cursor) != self._epoch:
+                raise StorageError(f"{self.name} is in use by another job server")
+            # Nobody else has opened it, so our own connection has it, which is lost and not missed; or somebody who is
+            # about to open it, and will be told that we have it.
+            self._end_holder(cursor)
+            deadline = time.monotonic() + _LOCK_SECONDS
+            while not self._lock(cursor):
+                if time.monotonic() > deadline:
+                    raise StorageError(f"{self.name} is in use by another connection, which does not end")
+                time.sleep(_LOOK_SECONDS)
+        if self._epoch and self._latest_epoch(cursor) != self._epoch:
+            raise StorageError(f"{self.name} has been used by another job server meanwhile")
+
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
         if self._owner is None:
@@ -247,8 +279,7 @@ class SQLStore(ABC):
             if self._db is None:
                 self._db = self._connect()
                 with self._db.cursor() as cursor:
-                    if not self._lock(cursor):
-                        raise StorageError(f"{self.name} is in use by another job server")
+                    self._take_lock(cursor)
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor

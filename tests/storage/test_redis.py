@@ -8,7 +8,6 @@ from itertools import count
 
 import pytest
 import redis
-import trio
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.core import JobUpdate
@@ -17,9 +16,7 @@ from gearman_trio.storage.doubts import doubts
 from gearman_trio.storage.redis import RedisStore
 from gearman_trio.testing import STORE_CHECKS
 
-from .databases import running
 from .keyvalue import Redis
-from .kill import kill_again_and_again
 from .test_sqlite import adds, job
 
 needs_redis = [pytest.mark.interop, pytest.mark.slow]
@@ -29,11 +26,9 @@ Make = Callable[[], Store]
 numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[Redis]:
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
+@pytest.fixture
+def server(redis_server: Redis) -> Redis:
+    return redis_server
 
 
 @pytest.fixture
@@ -300,17 +295,6 @@ class TestKilled:
         assert [job(2)] == content(url)
         state = make(url).open("server")
         assert (2, 7) == (state.epoch, state.last_handle)
-
-    async def test_nothing_is_lost_when_both_servers_are_killed(self, server: Redis, url: str) -> None:
-        async def at_kill(number: int) -> None:
-            if number % 2:
-                await trio.to_thread.run_sync(server.kill)
-                await trio.to_thread.run_sync(server.start)
-
-        books = await kill_again_and_again(url, 2, seed=7, at_kill=at_kill)
-
-        assert set() == books.lost
-        assert 0 == make(url).info().quarantined
 
 
 @pytest.mark.interop
