@@ -100,6 +100,9 @@ class Assignments:
             worker.send(NO_JOB)
         else:
             job = function.pop()
+            if worker.released:
+                # It may have been taken from this worker: from now on its results count again.
+                worker.released.discard(job.handle)
             if job.missing:
                 self._spill.fetch(job, worker, kind)
             else:

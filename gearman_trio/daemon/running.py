@@ -64,7 +64,7 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
             def show(server: Server) -> None:
                 # At once: whoever asks how the process is must not wait until all jobs have come back.
                 if web:
-                    starting.start_soon(_start_web, nursery, server, web)
+                    starting.start_soon(_start_web, nursery, server, web, launch)
 
             server: Server = await nursery.start(
                 partial(serve, listeners=listeners, options=launch.options, store=launch.store, on_open=show)
@@ -81,10 +81,22 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     logger.log(NOTICE, "stopped")
 
 
-async def _start_web(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+async def _start_web(
+    nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener], launch: Launch
+) -> None:
     from ..web import serve_web  # noqa: PLC0415 an extra
 
-    urls: list[str] = await nursery.start(partial(serve_web, server, listeners=listeners))
+    assert launch.web is not None
+    answering = partial(
+        serve_web,
+        server,
+        host=launch.web.host,
+        listeners=listeners,
+        token=launch.web_token,
+        hosts=launch.web_hosts,
+        hide_workloads=launch.web_hide_workloads,
+    )
+    urls: list[str] = await nursery.start(answering)
     logger.log(NOTICE, "web: %s", ", ".join(urls))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import trio
 
@@ -19,15 +19,19 @@ from ..core import (
     Dispatcher,
     Failure,
     FunctionStatistics,
+    Inspection,
     Peer,
     PeerStatistics,
     Policy,
     SpilledJob,
+    Steering,
     StoredJob,
     Totals,
 )
 
 __all__ = ["Hub", "Outlet"]
+
+T = TypeVar("T")
 
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
@@ -243,6 +247,17 @@ class Hub:
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
         self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
+
+    def steer(self, action: Callable[[Steering], T]) -> T:
+        """Do what an operator wants, and give what that gives."""
+        result = action(self._dispatcher.steering(trio.current_time()))
+        self.flush()
+        return result
+
+    @property
+    def inspection(self) -> Inspection:
+        """Answers questions about single jobs."""
+        return self._dispatcher.inspection
 
     def counters(self) -> Counters:
         """What has been done since the start."""
