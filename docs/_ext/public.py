@@ -42,7 +42,9 @@ _GIVEN: Final = frozenset(
         "gearman_trio.blocking.Pipeline",
         "gearman_trio.core.Counters",
         "gearman_trio.core.FunctionStatistics",
+        "gearman_trio.core.JobStatistics",
         "gearman_trio.core.PeerStatistics",
+        "gearman_trio.server.Operator",
     }
 )
 

@@ -10,11 +10,15 @@ from typing import Final
 
 from . import dispatcher
 from .batch import BadRow, Batch, JobUpdate, StoredJob
+from .detail import JobStatistics
 from .dispatcher import Dispatcher
+from .inspection import Inspection
 from .job import PRIORITIES
 from .peer import Peer
 from .policy import Policy
 from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .steering import Steering
+from .walks import JobQuery, JobWalk
 
 __all__ = [
     "COMPILED",
@@ -24,10 +28,15 @@ __all__ = [
     "Counters",
     "Dispatcher",
     "FunctionStatistics",
+    "Inspection",
+    "JobQuery",
+    "JobStatistics",
     "JobUpdate",
+    "JobWalk",
     "Peer",
     "PeerStatistics",
     "Policy",
+    "Steering",
     "StoredJob",
 ]
 

@@ -98,6 +98,9 @@ class Assignments:
         else:
             job = function.pop()
             timeout = worker.timeouts.get(function, 0.0) if worker.timeouts else 0.0
+            if worker.released:
+                # It may have been taken from this worker: from now on its results count again.
+                worker.released.discard(job.handle)
             self._registry.assign(job, worker, now + timeout if timeout else 0.0)
             send_assignment(worker, kind, job)
         self._waking.settle(worker, now)

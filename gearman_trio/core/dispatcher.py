@@ -21,12 +21,14 @@ from .admin import Admin
 from .assignment import Assignments
 from .batch import BadRow, Batch, StoredJob
 from .commits import Commits
+from .inspection import Inspection
 from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
 from .registry import Registry
 from .replies import read_fields, send_error, send_packet
 from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .steering import Steering
 from .submission import SUBMISSIONS, Submissions
 from .waking import Waking
 
@@ -57,6 +59,8 @@ class Dispatcher:
 
     Attributes:
         answering: the peers whose long answers go on with `go_on`, in no order that matters.
+        steering: doors for operators.
+        inspection: questions about single jobs.
 
     All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
     """
@@ -73,7 +77,9 @@ class Dispatcher:
         self._peers: dict[int, Peer] = {}
         self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
-        self._admin = Admin(self._registry, self._outcomes, waking, self._peers)
+        self.steering = Steering(self._registry, self._outcomes, waking)
+        self.inspection = Inspection(self._registry, self._peers)
+        self._admin = Admin(self._registry, self.steering, self._peers)
         self._handlers = self._make_handlers(self._admin)
 
     # Doors

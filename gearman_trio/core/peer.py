@@ -74,7 +74,7 @@ class Peer:
         sleeping: whether it waits for NOOP. Invariant: then it is among the sleepers of each of its abilities.
         woken_for: the function whose job it was woken for, until it grabs.
         wake_timer: ends the wait for that grab.
-        released: handles of running jobs that were cancelled; the results still to come are dropped.
+        released: handles of running jobs that were cancelled or taken away; the results still to come are dropped.
         raised: the handle of the last job that it ended by WORK_EXCEPTION; a WORK_FAIL may follow.
         heard_at: when it last sent anything.
         failure: why the connection must be closed, or empty.

@@ -40,6 +40,11 @@ class JobQueue:
             yield job
             job = job.next
 
+    @property
+    def first(self) -> Job | None:
+        """The job at the head, to look at."""
+        return self._head
+
     def push(self, job: Job) -> None:
         """Put a job at the tail."""
         tail = self._tail

@@ -237,6 +237,14 @@ class Registry:
         """The youngest live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none (gearmand)."""
         return self._uniques.get(unique)
 
+    def namesakes(self, unique: bytes) -> list[Job]:
+        """All live jobs with this unique ID, which is neither empty nor ``-``, the oldest first."""
+        namesakes = self._namesakes.get(unique)
+        if namesakes is not None:
+            return list(namesakes)
+        job = self._uniques.get(unique)
+        return [] if job is None else [job]
+
     def _add(self, job: Job) -> None:
         """Put a job into every index, and count it."""
         function = job.function

@@ -34,6 +34,9 @@ class Launch:
         everywhere: where to listen besides if `listens` has no place for clients and workers, and no service manager
             has opened one.
         web: where to answer HTTP, if anywhere.
+        web_token: lets people change something there.
+        web_hosts: names by which browsers may ask there.
+        web_hide_workloads: whether workloads stay unseen there.
         backlog: of listen(2); ``None`` for as many as the kernel allows.
         drain_seconds: how long SIGTERM lets running jobs go on.
         pid_file: holds the process ID.
@@ -53,6 +56,9 @@ class Launch:
     listens: tuple[Listen, ...]
     everywhere: Listen
     web: Address | None
+    web_token: str | None
+    web_hosts: tuple[str, ...]
+    web_hide_workloads: bool
     backlog: int | None
     drain_seconds: float
     pid_file: Path | None
@@ -81,6 +87,9 @@ class Launch:
             listens=tuple(_listens(settings)),
             everywhere=Listen(everywhere, tls=_tls(settings) if settings["ssl"] else None),
             web=_web(settings),
+            web_token=settings["web-token"],
+            web_hosts=tuple(settings["web-host"]),
+            web_hide_workloads=settings["web-hide-workloads"],
             backlog=settings["backlog"],
             drain_seconds=settings["drain-timeout"],
             pid_file=Path(pid_file) if pid_file else None,

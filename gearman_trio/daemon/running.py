@@ -57,7 +57,7 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
             partial(serve, listeners=listeners, options=launch.options, store=launch.store)
         )
         if web:
-            await _start_web(nursery, server, web)
+            await _start_web(nursery, server, web, launch)
         if gateway:
             await _start_gateway(nursery, server, gateway)
         process = _Process(launch, server)
@@ -87,10 +87,22 @@ async def _open_everything(
         raise
 
 
-async def _start_web(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+async def _start_web(
+    nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener], launch: Launch
+) -> None:
     from ..web import serve_web  # noqa: PLC0415 an extra
 
-    urls: list[str] = await nursery.start(partial(serve_web, server, listeners=listeners))
+    assert launch.web is not None
+    answering = partial(
+        serve_web,
+        server,
+        host=launch.web.host,
+        listeners=listeners,
+        token=launch.web_token,
+        hosts=launch.web_hosts,
+        hide_workloads=launch.web_hide_workloads,
+    )
+    urls: list[str] = await nursery.start(answering)
     logger.log(NOTICE, "web: %s", ", ".join(urls))
 
 

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import trio
 
-from ..core import BadRow, Batch, Counters, Dispatcher, FunctionStatistics, Peer, PeerStatistics, Policy, StoredJob
+from ..core import (
+    BadRow,
+    Batch,
+    Counters,
+    Dispatcher,
+    FunctionStatistics,
+    Inspection,
+    Peer,
+    PeerStatistics,
+    Policy,
+    Steering,
+    StoredJob,
+)
 
 __all__ = ["Hub", "Outlet"]
+
+T = TypeVar("T")
 
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
@@ -199,6 +213,17 @@ class Hub:
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
         self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
+
+    def steer(self, action: Callable[[Steering, float], T]) -> T:
+        """Do what an operator wants, given the time; give what that gives."""
+        result = action(self._dispatcher.steering, trio.current_time())
+        self.flush()
+        return result
+
+    @property
+    def inspection(self) -> Inspection:
+        """Answers questions about single jobs."""
+        return self._dispatcher.inspection
 
     def counters(self) -> Counters:
         """What has been done since the start."""

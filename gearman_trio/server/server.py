@@ -34,6 +34,7 @@ from .hub import Hub
 from .journal import Journal, OpenStore, StoreStatistics
 from .listening import ServerListener, listening_addresses
 from .names import remote_host
+from .operating import Operator
 from .options import ServerOptions
 from .patience import watch
 
@@ -122,6 +123,11 @@ class Server:
             peers=hub.peers(),
             store=None if self._journal is None else self._journal.statistics(),
         )
+
+    @property
+    def operator(self) -> Operator:
+        """Looks at single jobs, and steers jobs and functions."""
+        return Operator(self._hub)
 
     def reload_tls(self) -> None:
         """Read the files of `TlsOptions` again, for the connections to come: certificates are renewed now and then.

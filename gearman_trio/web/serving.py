@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -67,11 +67,15 @@ async def serve_web(
     port: int = 0,
     listeners: Sequence[trio.SocketListener] | None = None,
     limits: WebLimits | None = None,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    hide_workloads: bool = False,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Show a job server over HTTP until cancelled.
 
-    Whoever can reach the address can read everything, so it is this machine alone unless `host` says otherwise.
+    Whoever can reach the address can read everything that is shown, so it is this machine alone unless `host` says
+    otherwise.
 
     Args:
         server: what is shown. That it ends does not end this.
@@ -79,10 +83,14 @@ async def serve_web(
         port: TCP port; 0 for a free one.
         listeners: Trio listeners to serve instead of opening any; they are closed at the end.
         limits: what it may take.
+        token: lets people who have it cancel jobs, and more; without one, nothing can be changed.
+        hosts: names by which browsers may ask, besides those of this machine, `host`, and IP addresses.
+        hide_workloads: whether workloads stay unseen.
         task_status: for ``nursery.start``: started with the URLs when the listeners are open.
 
     Raises:
         OSError: the address cannot be listened on.
+        ConfigError: the token is too short.
 
     Cancellation: at once; connections are closed.
     """
@@ -91,6 +99,9 @@ async def serve_web(
     app = make_app(
         server,
         history=history,
+        token=token,
+        hosts=[host, socket.gethostname(), *hosts],
+        hide_workloads=hide_workloads,
         max_event_streams=limits.event_streams,
         max_metric_functions=limits.metric_functions,
     )

@@ -115,7 +115,7 @@ def check_peer(peer: Peer, functions: list[Function], jobs: list[Job]) -> None:
     assert peer.woken_for is None or peer.woken_for in peer.abilities
     if peer.wake_timer is not None:
         assert (peer.wake_timer.job, peer.wake_timer.peer, peer.wake_timer.cancelled) == (None, peer, False)
-    assert not peer.released & {job.handle for job in jobs}
+    assert not peer.released & {job.handle for job in peer.running}
     assert peer.outbox_bytes == sum(map(len, peer.outbox))
     check_line(peer)
 

@@ -18,6 +18,10 @@ from gearman_trio.web import WebLimits, serve_web
 #: No single step takes longer on a busy machine, unless it hangs.
 PATIENCE = 30.0
 
+TOKEN = "a-token-of-the-tests"
+
+AUTHORIZATION = f"Authorization: Bearer {TOKEN}\r\n"
+
 
 @attrs.frozen
 class Answer:
@@ -71,9 +75,12 @@ class Site:
         assert parts.port is not None
         return await trio.open_tcp_stream(parts.hostname, parts.port)
 
-    async def ask(self, path: str, method: str = "GET", headers: str = "") -> Answer:
-        request = f"{method} {quote(path, safe='/?=&%')} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n"
-        return Answer.parse(await self.send(request.encode()))
+    async def ask(
+        self, path: str, method: str = "GET", headers: str = "", *, host: str = "localhost", body: bytes = b""
+    ) -> Answer:
+        first = f"{method} {quote(path, safe='/?=&%*:')} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        return Answer.parse(await self.send(f"{first}{length}{headers}\r\n".encode() + body))
 
     async def ask_until(self, path: str, wanted: Callable[[Answer], object], method: str = "GET") -> Answer:
         """Ask again and again until the answer is as wanted."""
@@ -92,7 +99,7 @@ class Site:
                 return b"".join([bytes(chunk) async for chunk in stream])
 
     async def events(self, stream: trio.SocketStream) -> Events:
-        await stream.send_all(b"GET /api/v1/events HTTP/1.1\r\nHost: here\r\n\r\n")
+        await stream.send_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return Events(stream)
 
 
@@ -102,8 +109,21 @@ def limits() -> WebLimits:
 
 
 @pytest.fixture
-async def site(limits: WebLimits) -> AsyncIterator[Site]:
+def token() -> str | None:
+    return TOKEN
+
+
+@pytest.fixture
+def hide_workloads() -> bool:
+    return False
+
+
+@pytest.fixture
+async def site(limits: WebLimits, token: str | None, hide_workloads: bool) -> AsyncIterator[Site]:
     async with open_server(port=0, options=ServerOptions(), drain_seconds=0) as server, trio.open_nursery() as nursery:
-        (url,) = await nursery.start(partial(serve_web, server, limits=limits))
+        answering = partial(
+            serve_web, server, limits=limits, token=token, hosts=["jobs.example"], hide_workloads=hide_workloads
+        )
+        (url,) = await nursery.start(answering)
         yield Site(server, url)
         nursery.cancel_scope.cancel()
