@@ -17,6 +17,7 @@ try:
     from .door import JobLimits
     from .gateway import make_gateway
     from .history import History, Sample
+    from .results import Results
     from .serving import WebLimits, serve_gateway, serve_web
 except ModuleNotFoundError as exc:
     raise ConfigError(f"the web interface needs {exc.name}: pip install 'gearman-trio[web]'") from exc
@@ -24,6 +25,7 @@ except ModuleNotFoundError as exc:
 __all__ = [
     "History",
     "JobLimits",
+    "Results",
     "Sample",
     "WebLimits",
     "make_app",

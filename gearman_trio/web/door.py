@@ -32,6 +32,9 @@ _PROGRESS_BYTES: Final = 65536
 #: What an event counts besides its data: empty ones must not be free.
 _EVENT_BYTES: Final = 128
 
+#: How much of a job's warnings is told with its result.
+_WARNINGS_BYTES: Final = 65536
+
 
 @attrs.frozen(kw_only=True)
 class JobLimits:
@@ -44,6 +47,9 @@ class JobLimits:
         body_bytes: how long the bodies that are on their way may be together; who comes then is answered with 503.
         waiting: how many requests may wait for their jobs at once; who comes then is answered with 503.
         wait_seconds: how long one may wait for its job, unless it asks for less; then it is answered with 504.
+        json_bytes: how long a body of JSON may be; it is read at once, and nobody else is served meanwhile.
+        kept_bytes: how long the results may be together that are kept for later.
+        kept_seconds: how long a result is kept for later.
         body_seconds: how long the next 64 KiB of a body may take; then the request is answered with 408.
     """
 
@@ -52,6 +58,9 @@ class JobLimits:
     body_bytes: int = 256 * 1024 * 1024
     waiting: int = 1000
     wait_seconds: float = 3600.0
+    json_bytes: int = 1024 * 1024
+    kept_bytes: int = 64 * 1024 * 1024
+    kept_seconds: float = 600.0
     body_seconds: float = 30.0
 
 
@@ -85,7 +94,7 @@ class Outcome:
     Attributes:
         handle: of the job.
         result: all parts of it.
-        warnings: of the worker, in order.
+        warnings: the first of the worker's, in order, 64 KiB of them.
         status: the last that the worker told, if any.
     """
 
@@ -217,7 +226,7 @@ class Door:
             with trio.move_on_after(wait_seconds):
                 async with self.watch(submission, request) as job:
                     handle.append(job.handle)
-                    return await self._gather(job)
+                    return await self.gather(job)
             return None
 
         outcome = await while_there(request.receive, to_the_end)
@@ -231,18 +240,26 @@ class Door:
         host = "" if peer is None else "".join(c for c in peer.host if c.isascii() and c.isprintable() and c != " ")
         return self._server.open_client(client_id=f"http/{host[:100]}" if host else "http")
 
-    async def _gather(self, job: ForegroundJob) -> Outcome:
+    async def gather(self, job: ForegroundJob) -> Outcome:
+        """Wait for the end of a job, and put its parts together.
+
+        Raises:
+            GearmanError: as for `Client.run`; the parts are too long together.
+        """
         parts: list[bytes] = []
         warnings: list[bytes] = []
         status: JobStatus | None = None
-        room = self.limits.result_bytes
+        room, warned = self.limits.result_bytes, 0
         async for event in job:
             match event:
                 case JobStatus():
                     status = event
                     continue
                 case JobWarning():
-                    warnings.append(event.data)
+                    warned += len(event.data) + _EVENT_BYTES
+                    if warned <= _WARNINGS_BYTES:
+                        warnings.append(event.data)
+                    continue
                 case JobData():
                     parts.append(event.data)
             room -= len(event.data) + _EVENT_BYTES

@@ -16,9 +16,9 @@ Source: gearmand 1.1.20 and 2.0, libgearman-server/plugins/protocol/http.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,12 +29,13 @@ from starlette.routing import Route
 from ..client import Priority
 from ..errors import ConfigError, GearmanError, JobError, JobFailed, JobRaised
 from ..server import Server
-from .asking import wait_seconds
+from .answers import NO_STORE
+from .asking import path_bytes, wait_seconds
 from .door import Door, JobLimits, Submission
-from .problems import NO_STORE, defect, problem_of
+from .problems import defect, problem_of
 from .snapshot import package_version
 
-__all__ = ["make_gateway"]
+__all__ = ["gateway_app", "make_gateway"]
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT")
 
@@ -54,7 +55,12 @@ def make_gateway(server: Server, *, limits: JobLimits | None = None) -> Starlett
         server: runs the jobs.
         limits: what these jobs may take.
     """
-    gateway = _Gateway(Door(server, limits or JobLimits()))
+    return gateway_app(Door(server, limits or JobLimits()), refuse_browsers)
+
+
+def gateway_app(door: Door, admit: Callable[[Request], None]) -> Starlette:
+    """The application, to take jobs through a door from requests that are admitted."""
+    gateway = _Gateway(door, admit)
     return Starlette(
         routes=[Route("/{function:path}", gateway.call, methods=list(_METHODS))],
         exception_handlers={HTTPException: gateway.refuse, Exception: defect},
@@ -62,14 +68,15 @@ def make_gateway(server: Server, *, limits: JobLimits | None = None) -> Starlett
 
 
 class _Gateway:
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, admit: Callable[[Request], None]) -> None:
         self._door = door
+        self._admit = admit
         self._headers = {**NO_STORE, "Server": f"Gearman/{package_version()}"}
 
     async def call(self, request: Request) -> Response:
         """Run the job that a request asks for."""
         try:
-            refuse_browsers(request)
+            self._admit(request)
             async with self._door.body(request) as body:
                 submission = _submission(request, body)
                 if submission.background:
@@ -157,13 +164,8 @@ def _function(request: Request) -> bytes:
     Raises:
         HTTPException: there is none.
     """
-    scope = request.scope
-    root = scope.get("root_path", "").encode()
-    # Not every ASGI server tells it; the path is decoded, which loses bytes that are no UTF-8.
-    raw = scope.get("raw_path")
-    path = scope["path"].encode() if raw is None else unquote_to_bytes(raw)
     # Leading slashes are none of the name (gearmand).
-    name: bytes = path.removeprefix(root).lstrip(b"/")
+    name = path_bytes(request).lstrip(b"/")
     if not name:
         raise HTTPException(HTTPStatus.NOT_FOUND, "expected the name of a function as the path, got none")
     return name

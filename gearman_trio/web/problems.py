@@ -11,18 +11,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import ConfigError, JobError, JobFailed, JobLost, JobRaised, ServerError, ServersUnavailable
+from .answers import NO_STORE
 from .content import content_member
 from .door import JobNotDone
 from .snapshot import text
 
-__all__ = ["NO_STORE", "defect", "problem", "problem_of"]
+__all__ = ["defect", "problem", "problem_of"]
 
 logger = logging.getLogger(__name__)
 
-#: Of every answer: what it says is true now.
-NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
 _MEDIA_TYPE: Final = "application/problem+json"
+
+#: How much is told of what a worker said of an exception.
+_EXCEPTION_BYTES: Final = 65536
 
 #: What an ERROR packet for a submission means to who sent the request; others are a defect of ours.
 _REFUSALS: Final = {
@@ -87,7 +88,8 @@ def _problem_of_job(exc: JobError) -> Response:
         case JobFailed():
             return problem(HTTPStatus.BAD_GATEWAY, str(exc), handle=handle, outcome="fail")
         case JobRaised():
-            told: dict[str, Any] = {"handle": handle, "outcome": "exception", **content_member("exception", exc.data)}
+            told: dict[str, Any] = {"handle": handle, "outcome": "exception"}
+            told |= content_member("exception", exc.data[:_EXCEPTION_BYTES])
             return problem(HTTPStatus.BAD_GATEWAY, f"job {handle} raised", **told)
         case JobNotDone():
             return problem(HTTPStatus.GATEWAY_TIMEOUT, str(exc), handle=handle)

@@ -27,6 +27,7 @@ from .app import make_app
 from .door import JobLimits
 from .gateway import make_gateway
 from .history import History
+from .results import Results
 
 __all__ = ["WebLimits", "serve_gateway", "serve_web"]
 
@@ -83,7 +84,7 @@ async def serve_web(
         port: TCP port; 0 for a free one.
         listeners: Trio listeners to serve instead of opening any; they are closed at the end.
         limits: what it may take.
-        token: lets people who have it cancel jobs, and more; without one, nothing can be changed.
+        token: lets people who have it submit and cancel jobs, and more; without one, nothing can be changed.
         hosts: names by which browsers may ask, besides those of this machine, `host`, and IP addresses.
         hide_workloads: whether workloads stay unseen.
         task_status: for ``nursery.start``: started with the URLs when the listeners are open.
@@ -96,9 +97,11 @@ async def serve_web(
     """
     limits = limits or WebLimits()
     history = History(server)
+    results = Results(server, limits.jobs)
     app = make_app(
         server,
         history=history,
+        results=results,
         token=token,
         hosts=[host, socket.gethostname(), *hosts],
         hide_workloads=hide_workloads,
@@ -109,6 +112,7 @@ async def serve_web(
         listeners = await trio.open_tcp_listeners(port, host=host)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(history.run)
+        nursery.start_soon(results.run)
         task_status.started(await nursery.start(_serve, app, listeners, limits.connections))
 
 

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
-from gearman_trio import Abilities, ServerOptions, open_server, open_worker
-from gearman_trio.web import serve_gateway
+from gearman_trio import Abilities, Job, ServerOptions, open_server, open_worker
+from gearman_trio.web import serve_gateway, serve_web
 
 from ..peers import require
 from .conftest import PATIENCE
@@ -27,6 +28,22 @@ async def reverse(workload: bytes) -> bytes:
     return workload[::-1]
 
 
+@abilities.function
+async def count(job: Job) -> bytes:
+    await job.data(b"one ")
+    await job.status(1, 3)
+    await job.data(b"two ")
+    return b"three"
+
+
+@attrs.frozen
+class Ports:
+    """Where the documentation's server listens for HTTP."""
+
+    gateway: int
+    web: int
+
+
 def commands(heading: str) -> list[tuple[str, str]]:
     """The commands of a section, each with what it prints."""
     (section,) = [part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE) if part.startswith(f"{heading}\n")]
@@ -36,12 +53,13 @@ def commands(heading: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
+async def ports() -> AsyncIterator[Ports]:
     options = ServerOptions(handle_prefix="H:here")
     async with open_server(port=0, options=options, drain_seconds=0) as server, trio.open_nursery() as nursery:
-        (url,) = await nursery.start(partial(serve_gateway, server, port=0))
+        (gateway,) = await nursery.start(partial(serve_gateway, server, port=0))
+        (web,) = await nursery.start(partial(serve_web, server, token="a-token-of-your-own"))
         async with open_worker(abilities, server.url):
-            yield int(url.rstrip("/").rpartition(":")[2])
+            yield Ports(*(int(url.rstrip("/").rpartition(":")[2]) for url in (gateway, web)))
         nursery.cancel_scope.cancel()
 
 
@@ -55,12 +73,27 @@ async def shell(command: str) -> str:
 
 def in_general(output: str) -> list[str]:
     """Lines without what differs from run to run: the numbers of handles, and how lines end."""
-    return [re.sub(r"H:here:\d+", "H:here:N", line.rstrip()) for line in output.splitlines()]
+    return [re.sub(r"(H:here:|H%3Ahere%3A)\d+", r"\1N", line.rstrip()) for line in output.splitlines()]
 
 
-async def test_gearmand_protocol(port: int) -> None:
+async def test_gearmand_protocol(ports: Ports) -> None:
     given = commands("gearmand's protocol")
 
     assert 5 == len(given)
     for command, output in given:
-        assert in_general(output) == in_general(await shell(command.replace(":8080", f":{port}"))), command
+        assert in_general(output) == in_general(await shell(command.replace(":8080", f":{ports.gateway}"))), command
+
+
+async def test_json_interface(ports: Ports) -> None:
+    (setting, nothing), *given = commands("The JSON interface")
+    handle = ""
+
+    assert "" == nothing
+    assert 8 == len(given)
+    for command, output in given:
+        # What a reader would copy from the answer before.
+        asked = re.sub(r"H%3Ahere%3A\d+", handle, command).replace(":8080", f":{ports.web}")
+        got = await shell(f"{setting}\n{asked}")
+        found = re.search(r"H%3Ahere%3A\d+", got)
+        handle = found[0] if found else handle
+        assert in_general(output) == in_general(got), command
