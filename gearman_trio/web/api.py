@@ -209,21 +209,33 @@ def _read(request: Request, body: bytes, limits: JobLimits) -> Submission:
     """
     name = path_bytes(request).removeprefix(_FUNCTIONS).removesuffix(_JOBS)
     options = _query_options(request)
-    workload = body
+    # Also where an object of JSON says something else, which counts: it must make sense.
+    submission = _submission(function_name(name), body, options)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         content = _read_object(body, limits)
         try:
             workload = read_content(content, "workload")
         except ValueError as exc:
             raise ConfigError(str(exc)) from exc
-        options |= content
+        submission = _submission(submission.function, workload, options | content)
+    if not submission.background and (submission.run_at is not None or submission.delay is not None):
+        raise ConfigError("run_at and delay: only a job in the background can start later")
+    return submission
+
+
+def _submission(function: bytes, workload: bytes, options: dict[str, Any]) -> Submission:
+    """What is said of a job, checked one by one and together.
+
+    Raises:
+        ConfigError: it cannot be said.
+    """
     unknown = options.keys() - set(_OPTIONS)
     if unknown:
         raise ConfigError(f"expected {', '.join(_OPTIONS)}, workload or workload_base64, got {min(unknown)[:50]!r}")
     submission = Submission(
-        function=function_name(name),
+        function=function,
         workload=workload,
-        unique=unique_id(_text(options, "unique", "")),
+        unique=_unique(options),
         priority=_text(options, "priority", Priority.NORMAL),
         background=options.get("background", False),
         run_at=_seconds(options, "run_at"),
@@ -233,8 +245,6 @@ def _read(request: Request, body: bytes, limits: JobLimits) -> Submission:
         raise ConfigError(f"background: expected true or false, got {submission.background!r:.50}")
     if submission.priority not in set(Priority):
         raise ConfigError(f"priority: expected 'high', 'normal' or 'low', got {submission.priority[:50]!r}")
-    if not submission.background and (submission.run_at is not None or submission.delay is not None):
-        raise ConfigError("run_at and delay: only a job in the background can start later")
     return submission
 
 
@@ -279,6 +289,16 @@ def _text(options: dict[str, Any], name: str, default: str) -> str:
     except UnicodeEncodeError:
         raise ConfigError(f"{name}: expected text, got half a surrogate pair") from None
     return given
+
+
+def _unique(options: dict[str, Any]) -> bytes:
+    """The unique ID: 64 bytes, told in characters, for a description can count nothing else."""
+    unique = _text(options, "unique", "")
+    if len(unique) > (64 if unique.isascii() else 16):
+        raise ConfigError(
+            f"unique: expected at most 64 characters of ASCII, or 16 of any kind, got {len(unique)}: {unique[:20]!r}..."
+        )
+    return unique_id(unique)
 
 
 def _seconds(options: dict[str, Any], name: str) -> float | None:

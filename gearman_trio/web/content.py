@@ -31,20 +31,20 @@ def read_content(content: dict[str, Any], name: str) -> bytes:
     Raises:
         ValueError: both are there, one is no text, or not what its name says.
     """
-    plain, encoded = content.pop(name, None), content.pop(f"{name}_base64", None)
-    if plain is not None and encoded is not None:
+    encoded_name = f"{name}_base64"
+    if name in content and encoded_name in content:
         raise ValueError(f"{name}: expected it once, as it is or in base64, got both")
-    if plain is not None:
+    if name in content:
+        plain = content.pop(name)
         if not isinstance(plain, str):
             raise ValueError(f"{name}: expected a string, got {type(plain).__name__}")
         try:
             return plain.encode()
         except UnicodeEncodeError:
             raise ValueError(f"{name}: expected text, got half a surrogate pair; give other bytes in base64") from None
-    if encoded is None:
-        return b""
+    encoded = content.pop(encoded_name, "")
     if not isinstance(encoded, str):
-        raise ValueError(f"{name}_base64: expected a string, got {type(encoded).__name__}")
+        raise ValueError(f"{encoded_name}: expected a string, got {type(encoded).__name__}")
     try:
         return b64decode(encoded, validate=True)
     except ValueError:
