@@ -312,6 +312,8 @@ class Pump:
 
     def _in_order(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """What a round visits, and in which order."""
+        if len(events) <= 1:
+            return events
         sockets = self._sockets
         first: list[tuple[int, int]] = []
         last: list[tuple[int, int]] = []
@@ -349,14 +351,14 @@ class Pump:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
             until = perf_counter() + self._turn_seconds
             for rounds in range(_BUSY_ROUNDS if self._busy_poll_seconds else _ROUNDS):
-                events = unvisited or poll(0, _EVENTS)
-                unvisited = []
+                if unvisited:
+                    events, unvisited = unvisited, []
+                else:
+                    events = self._in_order(poll(0, _EVENTS))
                 if not events and rounds and self._busy_poll_seconds:
-                    events = self._look_again()
+                    events = self._in_order(self._look_again())
                 if not events:
                     break
-                if len(events) > 1:
-                    events = self._in_order(events)
                 for visited, (fd, mask) in enumerate(events, 1):
                     pumped = sockets.get(fd)
                     if pumped is not None:
