@@ -91,7 +91,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure: `nox -s bench -- libraries`, `loads`, `flight` or `instructions`; each takes --help."""
+    """Measure: `nox -s bench -- libraries`, `loads`, `durable`, `flight` or `instructions`; each takes --help."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

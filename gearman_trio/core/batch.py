@@ -106,6 +106,8 @@ class Batch:
 
     def cancel_out(self) -> None:
         """Drop the jobs that the same batch adds and removes: the store need not hear of them."""
+        if not self.removes or not self.adds:
+            return
         removed = set(self.removes)
         added = {job.row for job in self.adds}
         if removed.isdisjoint(added):

@@ -27,8 +27,8 @@ _TYPES: Final[list[tuple[str, tuple[type, ...], str]]] = [
     ("error", (str,), "text"),
 ]
 
-#: The first type of each; of SQLite and MySQL, which have no other truth than 0 and 1.
-_USUAL: Final = (int, bytes, bytes, bytes, int, bytes, float, bytes, int, float, int, str)
+#: The first type of each; SQLite and MySQL have no other truth than 0 and 1.
+_USUAL: Final = [(int, bytes, bytes, bytes, int, bytes, float, bytes, int, float, truth, str) for truth in (int, bool)]
 
 _SHOWN: Final = 60
 
@@ -39,7 +39,7 @@ _AT_ONCE_BYTES: Final = 16 * 1024 * 1024
 def read_row(row: Sequence[Any]) -> StoredJob | BadRow:
     """A row with the columns of `StoredJob`, in that order; its first is a whole number."""
     # A million of them come back at a start, nearly all with just these types.
-    if tuple(map(type, row)) != _USUAL:
+    if tuple(map(type, row)) not in _USUAL:
         for value, (name, types, expected) in zip(row, _TYPES, strict=True):
             if not isinstance(value, types):
                 return BadRow(row[0], f"{name}: expected {expected}, got {_shown(value)}")

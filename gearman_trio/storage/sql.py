@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from ..core import BadRow, Batch, SpilledJob, StoredJob
@@ -51,6 +51,8 @@ class SQLStore(ABC):
         self._db: Any = None
         self._owner: str | None = None
         self._epoch = 0
+        # As it is stored, while the connection is there.
+        self._last_handle: int | None = None
         # The last row that was there when it was opened.
         self._replay_end = 0
 
@@ -96,6 +98,10 @@ class SQLStore(ABC):
     def _max_workload_bytes(self, cursor: Any) -> int:
         """The largest workload that there is room for."""
 
+    def _together(self) -> AbstractContextManager[object]:
+        """Statements in this block, and the commit at its end, may go to the server together."""
+        return nullcontext()
+
     @property
     @abstractmethod
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -131,15 +137,20 @@ class SQLStore(ABC):
 
     def commit(self, batch: Batch) -> None:
         """See `Store.commit`."""
-        with self._transaction("could not be written") as cursor:
-            if batch.adds:
-                self._add(cursor, batch.adds)
-            if batch.updates:
-                self._update(cursor, batch)
-            if batch.removes:
-                self._remove(cursor, batch.removes)
-            if batch.last_handle > self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'"):
-                self._set_meta(cursor, "last_handle", batch.last_handle)
+        with self._session("could not be written") as cursor:
+            if self._last_handle is None:
+                self._last_handle = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'")
+            with self._together():
+                if batch.adds:
+                    self._add(cursor, batch.adds)
+                if batch.updates:
+                    self._update(cursor, batch)
+                if batch.removes:
+                    self._remove(cursor, batch.removes)
+                if batch.last_handle > self._last_handle or batch.empty:
+                    self._set_meta(cursor, "last_handle", max(batch.last_handle, self._last_handle))
+                self._db.commit()
+        self._last_handle = max(self._last_handle, batch.last_handle)
 
     def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
@@ -273,6 +284,13 @@ class SQLStore(ABC):
 
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
+        with self._session(failure) as cursor:
+            yield cursor
+            self._db.commit()
+
+    @contextmanager
+    def _session(self, failure: str) -> Generator[Any]:
+        """The connection that holds the lock; made anew after a failure."""
         if self._owner is None:
             raise StorageError(f"{self.name} is not open")
         try:
@@ -283,7 +301,6 @@ class SQLStore(ABC):
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor
-            self._db.commit()
         except self._errors as exc:
             self._disconnect()
             raise StorageError(f"{self.name} {failure}: {str(exc).strip()}") from exc
@@ -310,6 +327,7 @@ class SQLStore(ABC):
             raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
 
     def _disconnect(self) -> None:
+        self._last_handle = None
         if self._db is not None:
             # It may be broken; an open transaction is rolled back by the server.
             with suppress(*self._errors):
