@@ -13,7 +13,7 @@ from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
 from gearman_trio.testing import STORE_CHECKS
 
-from .databases import Database
+from .databases import Database, PostgreSQL
 from .proxy import Network, network
 from .test_sqlite import adds, job
 
@@ -180,6 +180,13 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
 def test_a_url_that_cannot_be_used(url: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         make_store(url)
+
+
+def test_options_of_libpq_may_have_blanks(postgresql: PostgreSQL) -> None:
+    store: Any = make(f"{postgresql.url}?table=blanks&options=-c%20work_mem%3D1234kB")
+    store.open("server")
+    assert ("1234kB",) == store._db.execute("SHOW work_mem").fetchone()
+    store.close()
 
 
 def test_a_database_that_is_not_there(database: Database) -> None:
