@@ -83,6 +83,15 @@ class Database(ABC):
             self._process.wait()
             self._process = None
 
+    @contextmanager
+    def killed(self) -> Generator[None]:
+        """Kill it for a block."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
     def hold(self) -> None:
         """Let it do nothing until `go_on`, as where its disk does not answer."""
         self._signal(signal.SIGSTOP)

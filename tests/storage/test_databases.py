@@ -11,7 +11,7 @@ import pytest
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
-from gearman_trio.testing import STORE_CHECKS
+from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
 from .databases import Database, PostgreSQL
 from .proxy import Network, network
@@ -46,23 +46,7 @@ def test_conformance(check: Callable[[Make], None], url: str) -> None:
 
 
 def test_a_store_goes_on_when_the_database_is_back(database: Database, url: str) -> None:
-    store = make(url)
-    store.open("server")
-    store.commit(adds(job(1)))
-    database.kill()
-    with pytest.raises(StorageError, match="could not be written"):
-        store.commit(adds(job(2)))
-    with pytest.raises(StorageError, match="could not be written"):
-        store.commit(adds(job(2)))
-    database.start()
-
-    store.commit(adds(job(2), job(3)))
-
-    # The lock was taken again.
-    with pytest.raises(StorageError, match="in use by another job server"):
-        make(url).open("other")
-    store.close()
-    assert [job(1), job(2), job(3)] == content(url)
+    check_store_fault(partial(make, url), database.killed)
 
 
 def through(network: Network, database: Database, url: str) -> str:
