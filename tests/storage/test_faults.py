@@ -13,6 +13,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import attrs
 import psycopg
@@ -256,6 +257,26 @@ class TestMariaDB:
             begin, end = partial(cursor.execute, lock), partial(cursor.execute, "UNLOCK TABLES")
             await check(Trouble(store=store, begin=begin, end=end, text=SLOW))
 
+    async def test_the_disk_is_full(self, mariadb: MariaDB) -> None:
+        store = f"{mariadb.url}?table=full"
+        with small_disk() as folder, mariadb.admin() as admin:
+            made: Any = store_of(store)
+            statement = made._sql(made._create()[0])
+            admin.cursor().execute(f"{statement} DATA DIRECTORY = '{folder}'")
+
+            await check(
+                Trouble(
+                    store=store,
+                    begin=partial(fill, folder),
+                    end=partial(clear, folder),
+                    # It tries for some time by itself.
+                    text=rf"({SLOW}| could not be written: .*The table 'full_jobs' is full)",
+                    workload=bytes(1_000_000),
+                )
+            )
+
+            admin.cursor().execute("DROP TABLE full_jobs, full_quarantine, full_servers, full_meta")
+
     async def test_it_is_read_only(self, mariadb: MariaDB) -> None:
         with mariadb.admin() as admin:
             cursor = admin.cursor()
@@ -303,6 +324,29 @@ class TestMemcached:
         with network(servers[0].port) as net:
             store = f"memcached://127.0.0.1:{net.port}?prefix=fault{next(numbers)}"
             await check(Trouble(store=store, begin=net.cut, end=net.mend, text=" could not be written: "))
+
+    async def test_it_is_killed_and_all_that_it_had_with_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Jobs go on in the job server's memory, and end with it."""
+        with running(Memcached) as cache:
+            async with open_server(cache.url) as server, connect(server) as client, connect(server) as worker:
+                await client.submit_background(b"f", b"first")
+                await client.submit_background(b"f", b"second")
+                await trio.to_thread.run_sync(cache.kill)
+                await ask_background(client, b"refused")
+                assert P.ERROR == (await client.receive())[0]
+                await trio.to_thread.run_sync(cache.start)
+                await until(lambda: not server.statistics().store.refusing)  # type: ignore[union-attr] # there is one
+                await worker.can_do(b"f")
+                assert b"first" == (await worker.grab())[1]
+                await client.submit_background(b"f", b"third")
+
+            address = f"127.0.0.1:{cache.port}"
+            assert (
+                f"{address}: it has lost what was stored before: it was started anew, emptied, or full" in caplog.text
+            )
+            async with open_server(cache.url) as server, connect(server) as worker:
+                await worker.can_do(b"f")
+                assert b"third" == (await worker.grab())[1]
 
     async def test_its_memory_is_full(self) -> None:
         with running(_Small) as server, server.client() as client:
