@@ -21,6 +21,7 @@ from .names import table_name
 from .postgresql import connect, conninfo, without_password
 from .registry import StoreURL
 from .rows import read_gearmand_row
+from .sql import one_line
 
 __all__ = ["GearmandTable", "mysql_queue", "postgresql_queue", "sqlite_queue"]
 
@@ -67,7 +68,7 @@ class GearmandTable:
             with closing(self._connect()) as db:
                 yield db
         except self._errors as exc:
-            raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} cannot be read: {one_line(exc)}") from exc
 
 
 def sqlite_queue(url: StoreURL) -> GearmandTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -65,6 +66,8 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
     taken = None if queue is not None else _store(source)
     origin: JobSource = queue or taken  # type: ignore[assignment] # one of them is there
     target = _store(dest)
+    # Of this migration alone: what an earlier one has named may come along, or be there.
+    name = b"H:migrated-" + secrets.token_hex(4).encode()
     state = target.open(_OWNER)
     try:
         if taken is not None:
@@ -77,7 +80,7 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
             for job in some:
                 row = state.next_row + moved
                 # A job of gearmand has no handle, and two stores may have given the same one.
-                handle = b"H:migrated:%d" % row if not job.handle or job.handle in handles else job.handle
+                handle = b"%b:%d" % (name, row) if not job.handle or job.handle in handles else job.handle
                 batch.adds.append(job._replace(row=row, handle=handle))
                 # So that a server that opens the store goes on above it, whatever its clock says.
                 batch.last_handle = max(batch.last_handle, _number(handle))

@@ -49,6 +49,9 @@ class MySQLStore(SQLStore):
         cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", (self._table,))
         return bool(cursor.fetchone()[0] == 1)
 
+    def _unlock(self, cursor: Any) -> None:
+        cursor.execute(f"SELECT RELEASE_LOCK({_LOCK})", (self._table,))
+
     def _end_holder(self, cursor: Any) -> None:
         cursor.execute(f"SELECT IS_USED_LOCK({_LOCK})", (self._table,))
         (holder,) = cursor.fetchone()

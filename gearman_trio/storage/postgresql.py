@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..core import Batch, StoredJob
 from .drivers import driver
@@ -57,6 +57,9 @@ class PostgreSQLStore(SQLStore):
     def _lock(self, cursor: Any) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"gearman_trio {self._table}",))
         return bool(cursor.fetchone()[0])
+
+    def _unlock(self, cursor: Any) -> None:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
 
     def _end_holder(self, cursor: Any) -> None:
         cursor.execute(
@@ -129,7 +132,8 @@ def from_url(url: StoreURL) -> PostgreSQLStore:
 def conninfo(url: StoreURL) -> str:
     """What libpq is to be told for a URL."""
     options = {name: value for name, value in url.options.items() if name != "table"}
-    return f"postgresql:{url.rest}" + (f"?{urlencode(options)}" if options else "")
+    # libpq knows no other name of a blank than %20.
+    return f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
 
 
 def without_password(conninfo: str) -> str:

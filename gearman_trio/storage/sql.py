@@ -22,7 +22,7 @@ from .names import table_name
 from .rows import describe_row, read_row, read_spilled, rows_at_once
 from .store import QuarantinedRow, StoreInfo, StoreState
 
-__all__ = ["COLUMNS", "SQLStore"]
+__all__ = ["COLUMNS", "SQLStore", "one_line"]
 
 #: The version of the tables.
 _SCHEMA: Final = 1
@@ -31,8 +31,10 @@ COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
 
-#: How long a connection that is to end may keep the lock, and how often that is looked at, in seconds.
-_LOCK_SECONDS: Final = 5.0
+#: How long a connection that is to end may keep the lock, in seconds: that of a server that was killed just now, and
+#: our own; and how often that is looked at.
+_KILLED_SECONDS: Final = 1.0
+_ENDED_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.05
 
 #: Rows that are read at once, so that a server does not have to hold its result.
@@ -65,6 +67,10 @@ class SQLStore(ABC):
     @abstractmethod
     def _lock(self, cursor: Any) -> bool:
         """Take the lock of this table name, which ends with the connection; say whether nobody else has it."""
+
+    @abstractmethod
+    def _unlock(self, cursor: Any) -> None:
+        """Let go of the lock."""
 
     @abstractmethod
     def _end_holder(self, cursor: Any) -> None:
@@ -222,7 +228,7 @@ class SQLStore(ABC):
         """See `Store.close`."""
         self._owner = None
         self._epoch = 0
-        self._disconnect()
+        self._let_go()
 
     # Within a connection
 
@@ -268,19 +274,28 @@ class SQLStore(ABC):
 
     def _take_lock(self, cursor: Any) -> None:
         """Become the one writer, for the first time or again."""
+        if self._epoch == 0:
+            if not self._wait_lock(cursor, _KILLED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another job server")
+            return
         if not self._lock(cursor):
-            if self._epoch == 0 or self._latest_epoch(cursor) != self._epoch:
+            if self._latest_epoch(cursor) != self._epoch:
                 raise StorageError(f"{self.name} is in use by another job server")
             # Nobody else has opened it, so our own connection has it, which is lost and not missed; or somebody who is
             # about to open it, and will be told that we have it.
             self._end_holder(cursor)
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while not self._lock(cursor):
-                if time.monotonic() > deadline:
-                    raise StorageError(f"{self.name} is in use by another connection, which does not end")
-                time.sleep(_LOOK_SECONDS)
-        if self._epoch and self._latest_epoch(cursor) != self._epoch:
+            if not self._wait_lock(cursor, _ENDED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another connection, which does not end")
+        if self._latest_epoch(cursor) != self._epoch:
             raise StorageError(f"{self.name} has been used by another job server meanwhile")
+
+    def _wait_lock(self, cursor: Any, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self._lock(cursor):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
 
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
@@ -303,9 +318,9 @@ class SQLStore(ABC):
                 yield cursor
         except self._errors as exc:
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} {failure}: {one_line(exc)}") from exc
         except BaseException:
-            self._disconnect()
+            self._let_go()
             raise
 
     @contextmanager
@@ -324,7 +339,16 @@ class SQLStore(ABC):
             finally:
                 db.close()
         except self._errors as exc:
-            raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} cannot be read: {one_line(exc)}") from exc
+
+    def _let_go(self) -> None:
+        """End a connection that works; the database may take a moment to see its end, which the lock need not wait."""
+        if self._db is not None:
+            with suppress(*self._errors):
+                self._db.rollback()
+                with self._db.cursor() as cursor:
+                    self._unlock(cursor)
+        self._disconnect()
 
     def _disconnect(self) -> None:
         self._last_handle = None
@@ -333,3 +357,9 @@ class SQLStore(ABC):
             with suppress(*self._errors):
                 self._db.close()
             self._db = None
+
+
+def one_line(error: Exception) -> str:
+    """The text of an error, each line of it once; PostgreSQL has hints below, and says twice that it is not there."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return "; ".join(dict.fromkeys(line for line in lines if line))

@@ -10,7 +10,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -79,14 +79,38 @@ class Database(ABC):
     def kill(self) -> None:
         """Kill it as a power cut would: all of its processes at once."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    @contextmanager
+    def killed(self) -> Generator[None]:
+        """Kill it for a block."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def hold(self) -> None:
+        """Let it do nothing until `go_on`, as where its disk does not answer."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End `hold`."""
+        self._signal(signal.SIGCONT)
 
     def run(self, *command: str) -> None:
         """Run a program as the user of the server."""
         subprocess.run(command, check=True, capture_output=True, user=self._user(), cwd=self.folder)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        # PostgreSQL gives each of its processes a group of its own.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        for pid in (self._process.pid, *map(int, children.split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _popen(self) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
@@ -134,6 +158,8 @@ class MariaDB(Database):
             "CREATE DATABASE IF NOT EXISTS jobs;\n"
             "CREATE USER IF NOT EXISTS gearman@localhost IDENTIFIED BY 'secret';\n"
             "GRANT ALL ON jobs.* TO gearman@localhost;\n"
+            "CREATE USER IF NOT EXISTS admin@localhost IDENTIFIED BY 'secret';\n"
+            "GRANT ALL ON *.* TO admin@localhost;\n"
         )
         script.chmod(0o644)
         data = f"--datadir={self.folder / 'data'}"
@@ -151,9 +177,18 @@ class MariaDB(Database):
         ]
 
     def ask(self) -> None:
-        pymysql.connect(
-            host="127.0.0.1", port=self.port, user="gearman", password="secret", database="jobs", connect_timeout=2
-        ).close()
+        self._connect("gearman").close()
+
+    @contextmanager
+    def admin(self) -> Generator[pymysql.Connection]:
+        """A connection that may do anything."""
+        with closing(self._connect("admin")) as db:
+            yield db
+
+    def _connect(self, user: str) -> pymysql.Connection:
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=user, password="secret", database="jobs", connect_timeout=2
+        )
 
 
 @contextmanager

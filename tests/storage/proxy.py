@@ -55,6 +55,15 @@ class Network:
         with self._mutex:
             self._whole = True
 
+    @contextmanager
+    def cut_off(self) -> Generator[None]:
+        """Cut it for a block."""
+        self.cut()
+        try:
+            yield
+        finally:
+            self.mend()
+
     def close(self) -> None:
         """Let go of everything."""
         self.cut()

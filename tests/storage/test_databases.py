@@ -11,9 +11,9 @@ import pytest
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
-from gearman_trio.testing import STORE_CHECKS
+from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import Database
+from .databases import Database, PostgreSQL
 from .proxy import Network, network
 from .test_sqlite import adds, job
 
@@ -46,23 +46,7 @@ def test_conformance(check: Callable[[Make], None], url: str) -> None:
 
 
 def test_a_store_goes_on_when_the_database_is_back(database: Database, url: str) -> None:
-    store = make(url)
-    store.open("server")
-    store.commit(adds(job(1)))
-    database.kill()
-    with pytest.raises(StorageError, match="could not be written"):
-        store.commit(adds(job(2)))
-    with pytest.raises(StorageError, match="could not be written"):
-        store.commit(adds(job(2)))
-    database.start()
-
-    store.commit(adds(job(2), job(3)))
-
-    # The lock was taken again.
-    with pytest.raises(StorageError, match="in use by another job server"):
-        make(url).open("other")
-    store.close()
-    assert [job(1), job(2), job(3)] == content(url)
+    check_store_fault(partial(make, url), database.killed)
 
 
 def through(network: Network, database: Database, url: str) -> str:
@@ -180,6 +164,13 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
 def test_a_url_that_cannot_be_used(url: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         make_store(url)
+
+
+def test_options_of_libpq_may_have_blanks(postgresql: PostgreSQL) -> None:
+    store: Any = make(f"{postgresql.url}?table=blanks&options=-c%20work_mem%3D1234kB")
+    store.open("server")
+    assert ("1234kB",) == store._db.execute("SHOW work_mem").fetchone()
+    store.close()
 
 
 def test_a_database_that_is_not_there(database: Database) -> None:

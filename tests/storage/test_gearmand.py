@@ -53,7 +53,7 @@ def moved(source: str, folder: Path) -> tuple[list[Job], list[BadRow]]:
     assert not done.emptied
     jobs = [row for row in SQLiteStore(str(path)).rows() if isinstance(row, StoredJob)]
     assert len(jobs) == done.moved
-    assert [b"H:migrated:%d" % row for row in range(1, 1 + len(jobs))] == [job.handle for job in jobs]
+    assert list(range(1, 1 + len(jobs))) == [int(job.handle.rpartition(b":")[2]) for job in jobs]
     return [(job.function, job.unique, job.priority, job.workload, job.run_at) for job in jobs], done.bad
 
 

@@ -18,10 +18,11 @@ from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, StoredJob, make_store, migrate
 from gearman_trio.storage.memcached import MemcachedStore
 from gearman_trio.storage.memcached_server import Index, MemcachedServer
-from gearman_trio.testing import STORE_CHECKS
+from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
 from .databases import running
 from .keyvalue import Memcached
+from .proxy import network
 from .test_sqlite import adds, job
 
 needs_memcached = [pytest.mark.interop, pytest.mark.slow]
@@ -334,6 +335,11 @@ class TestLease:
 
         other.close()
         assert [job(1)] == content(url)
+
+    def test_a_store_goes_on_when_the_network_is_back(self, servers: list[Memcached], prefix: str) -> None:
+        with network(servers[0].port) as net:
+            url = f"memcached://127.0.0.1:{net.port}?prefix={prefix}"
+            check_store_fault(partial(make, url), net.cut_off)
 
     def test_a_store_goes_on_when_memcached_is_back_with_nothing_in_it(
         self, servers: list[Memcached], prefix: str, caplog: pytest.LogCaptureFixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,20 @@ def test_a_handle_that_is_taken_gets_another_one(tmp_path: Path) -> None:
 
     migrate(source, dest)
 
-    assert [job(1), job(2)._replace(handle=b"H:migrated:2")] == content(dest)
+    first, second = content(dest)
+    assert isinstance(second, StoredJob)
+    assert (job(1), job(2)._replace(handle=second.handle)) == (first, second)
+    assert re.fullmatch(rb"H:migrated-[0-9a-f]{8}:2", second.handle)
+
+
+def test_no_handle_is_given_twice_by_migrations_in_a_row(tmp_path: Path) -> None:
+    stores = [fill(tmp_path / f"{name}.db", job(1), job(3)) for name in "abcd"]
+
+    for source, dest in pairwise(stores):
+        migrate(source, dest)
+
+    handles = [row.handle for row in content(stores[-1]) if isinstance(row, StoredJob)]
+    assert 8 == len(handles) == len(set(handles))
 
 
 def test_handles_of_moved_jobs_are_not_given_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gearman_trio.core import JobUpdate
 from gearman_trio.storage import BadRow, Batch, Durability, Store, StoredJob, make_store, migrate
 from gearman_trio.storage.doubts import doubts
 from gearman_trio.storage.redis import RedisStore
-from gearman_trio.testing import STORE_CHECKS
+from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
 from .keyvalue import Redis
 from .test_sqlite import adds, job
@@ -265,19 +265,7 @@ class TestKilled:
     pytestmark = needs_redis
 
     def test_a_store_goes_on_when_redis_is_back(self, server: Redis, url: str) -> None:
-        store = opened(url, job(1))
-        server.kill()
-        for _ in range(2):
-            with pytest.raises(StorageError, match="could not be written"):
-                store.commit(adds(job(2)))
-        server.start()
-
-        store.commit(adds(job(2), job(3)))
-
-        with pytest.raises(StorageError, match="in use by another job server"):
-            make(url).open("other")
-        store.close()
-        assert [job(1), job(2), job(3)] == content(url)
+        check_store_fault(partial(make, url), server.killed)
 
     def test_a_redis_that_lost_everything_is_told(
         self, client: redis.Redis, url: str, caplog: pytest.LogCaptureFixture
