@@ -311,7 +311,7 @@ async def test_running_job_is_requeued_and_failed_job_submitted_again(page: Page
     await page.visit("failed")
     await page.click("main table button", "Submit again")
     await page.click("#ask-yes", "Submit it")
-    await page.until("return document.querySelector('main table').textContent.includes('submitted again')", True)
+    await page.until("return document.querySelector('main td.actions a')?.textContent", "submitted again")
     await page.picture("failed")
 
 

@@ -73,7 +73,7 @@ class Table {
 
   line() {
     const line = make("tr");
-    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : ""));
+    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : column.key === "actions" ? "actions" : ""));
     return line;
   }
 
@@ -88,7 +88,8 @@ class Table {
 }
 
 function fillLink(cell, text, href) {
-  const there = cell.firstElementChild ?? cell.appendChild(make("a"));
+  let there = cell.querySelector("a");
+  if (!there) { there = make("a"); cell.replaceChildren(there); }
   setText(there, text);
   if (there.getAttribute("href") !== href) there.setAttribute("href", href);
 }
