@@ -16,18 +16,23 @@ from .inspection import Inspection
 from .job import PRIORITIES
 from .peer import Peer
 from .policy import Policy
-from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
 from .steering import Steering
+from .tally import BOUNDS, OUTCOMES, Failure, Histogram
 from .walks import JobQuery, JobWalk
 
 __all__ = [
+    "BOUNDS",
     "COMPILED",
+    "OUTCOMES",
     "PRIORITIES",
     "BadRow",
     "Batch",
     "Counters",
     "Dispatcher",
+    "Failure",
     "FunctionStatistics",
+    "Histogram",
     "Inspection",
     "JobQuery",
     "JobStatistics",
@@ -38,6 +43,7 @@ __all__ = [
     "Policy",
     "Steering",
     "StoredJob",
+    "Totals",
 ]
 
 #: Whether this package, `protocol` and the pump of `transport` run as compiled by mypyc; if not, as plain Python.

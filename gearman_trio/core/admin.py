@@ -79,7 +79,7 @@ class Admin:
             case b"list":
                 self._list(peer, words)
             case b"pause" | b"resume" | b"purge":
-                self._steer(peer, command, words, now)
+                self._steer(peer, command, words)
             case b"jobs" | b"clients" | b"shutdown":
                 self._for_administrators(peer, command, words)
             case b"cancel":
@@ -152,7 +152,7 @@ class Admin:
         else:
             peer.send(_INCOMPLETE % b"shutdown")
 
-    def _steer(self, peer: Peer, command: bytes, words: list[bytes], now: float) -> None:
+    def _steer(self, peer: Peer, command: bytes, words: list[bytes]) -> None:
         """``pause``, ``resume`` and ``purge`` of a function."""
         if len(words) != 3 or words[1].lower() != b"function":
             peer.send(_INCOMPLETE % command)
@@ -168,7 +168,7 @@ class Admin:
         elif command == b"pause":
             peer.send(_OK if steering.pause(name) else _NO_FUNCTION)
         else:
-            peer.send(_OK if steering.resume(name, now) else _NO_FUNCTION)
+            peer.send(_OK if steering.resume(name) else _NO_FUNCTION)
 
     def _cancel(self, words: list[bytes]) -> bytes:
         if len(words) < 3:

@@ -19,6 +19,7 @@ from .ledger import Ledger
 from .peer import Peer
 from .registry import Registry
 from .replies import error_packet, handle_packet, send_handle
+from .tally import ABANDONED, REFUSED
 from .waking import Waking
 
 __all__ = ["Commits"]
@@ -134,7 +135,11 @@ class Commits:
             if reason:
                 bad.append(BadRow(record.row, reason))
                 continue
-            self._begin(registry.restore(record), epoch, now)
+            # On this server's clock, which did not run when the job was submitted.
+            job = registry.restore(record, now - max(0.0, epoch - record.created))
+            self._begin(job, epoch, now)
+            if job.state == QUEUED:
+                job.since = max(job.created_at, now - (epoch - record.run_at))
         return bad
 
     def _defect(self, record: StoredJob) -> str:
@@ -178,13 +183,13 @@ class Commits:
         job.commit = 0
         if job.state == COMMITTING:
             registry.counters.refused += 1
-            registry.remove(job)
+            registry.remove(job, REFUSED)
             return
         self._ledger.remove(job)
         job.background = False
         if not job.clients and job.state == QUEUED:
             registry.counters.abandoned += 1
-            registry.remove(job)
+            registry.remove(job, ABANDONED)
 
     def _open(self) -> _Waiting:
         """What waits for the batch that is being filled."""

@@ -20,6 +20,8 @@ class JobStatistics:
         attempts: how often it was given to a worker.
         run_at: epoch seconds before which it is not queued; 0.0 for at once.
         reducer: the function that its parts go to, or empty.
+        created_at: when it was submitted, in monotonic seconds; before the server's start for one that came back.
+        since: when it came into its state, likewise.
         workload_bytes: how long its workload is.
         clients: how many connections hear of it.
         stored: whether it is in the store.
@@ -35,6 +37,7 @@ class JobStatistics:
         "attempts",
         "background",
         "clients",
+        "created_at",
         "denominator",
         "function",
         "handle",
@@ -42,6 +45,7 @@ class JobStatistics:
         "priority",
         "reducer",
         "run_at",
+        "since",
         "state",
         "stored",
         "time_limit",
@@ -63,6 +67,8 @@ class JobStatistics:
         self.attempts = job.attempts
         self.run_at = job.run_at
         self.reducer = job.reducer
+        self.created_at = job.created_at
+        self.since = job.since
         self.workload_bytes = len(job.workload)
         self.clients = len(job.clients)
         self.stored = job.row != 0

@@ -27,9 +27,10 @@ from .peer import Peer
 from .policy import Policy
 from .registry import Registry
 from .replies import read_fields, send_error, send_packet
-from .statistics import Counters, FunctionStatistics, PeerStatistics
+from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
 from .steering import Steering
 from .submission import SUBMISSIONS, Submissions
+from .tally import Failure
 from .waking import Waking
 
 __all__ = ["Dispatcher"]
@@ -59,7 +60,6 @@ class Dispatcher:
 
     Attributes:
         answering: the peers whose long answers go on with `go_on`, in no order that matters.
-        steering: doors for operators.
         inspection: questions about single jobs.
 
     All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
@@ -77,23 +77,33 @@ class Dispatcher:
         self._peers: dict[int, Peer] = {}
         self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
-        self.steering = Steering(self._registry, self._outcomes, waking)
+        self._steering = Steering(self._registry, self._outcomes, waking)
         self.inspection = Inspection(self._registry, self._peers)
-        self._admin = Admin(self._registry, self.steering, self._peers)
+        self._admin = Admin(self._registry, self._steering, self._peers)
         self._handlers = self._make_handlers(self._admin)
 
     # Doors
 
-    def connect(self, address: str, *, admin: bool = False) -> Peer:
+    def connect(self, address: str, *, admin: bool = False, now: float = 0.0) -> Peer:
         """A connection has begun.
 
         Args:
             address: for tables and logs.
             admin: whether it may give the commands that are for administrators alone.
+            now: for statistics.
         """
         self._registry.counters.connections += 1
         decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
-        peer = Peer(self._registry.counters.connections, address, decoder, self._touched, self.answering)
+        peer = Peer(
+            self._registry.counters.connections,
+            address,
+            decoder,
+            self._touched,
+            self.answering,
+            self._registry.traffic,
+        )
+        peer.connected_at = now
+        peer.heard_at = now
         peer.exceptions = self._policy.exceptions
         peer.admin = admin
         self._peers[peer.number] = peer
@@ -107,6 +117,8 @@ class Dispatcher:
         if peer.gone or peer.failure:
             return
         peer.heard_at = now
+        peer.count_received(len(data))
+        self._registry.now = now
         handlers = self._handlers
         for kind, body in peer.decoder.feed(data):
             handler = handlers.get(kind)
@@ -123,6 +135,7 @@ class Dispatcher:
         """A connection has ended, for whatever reason: nothing of it stays in any index."""
         if peer.gone:
             return
+        self._registry.now = now
         peer.leave()
         del self._peers[peer.number]
         # First the jobs that it waits for: one that it also runs must not be queued again for nobody.
@@ -131,6 +144,7 @@ class Dispatcher:
 
     def expire(self, now: float) -> None:
         """Do everything that is due at `now`."""
+        self._registry.now = now
         timers = self._registry.timers
         timer = timers.pop_due(now)
         while timer is not None:
@@ -152,6 +166,11 @@ class Dispatcher:
     def go_on(self, peer: Peer) -> None:
         """Make the next part of the long answer of a peer in `answering`."""
         peer.go_on()
+
+    def steering(self, now: float) -> Steering:
+        """Doors for operators; what is given is for use at this moment alone."""
+        self._registry.now = now
+        return self._steering
 
     def set_clock(self, epoch_offset: float) -> None:
         """Say what to add to monotonic seconds for epoch seconds; at the start, and whenever the wall clock is set."""
@@ -178,6 +197,7 @@ class Dispatcher:
     def committed(self, number: int, now: float) -> None:
         """Every batch up to this one is stored; those who wait for that are answered, and their jobs queued."""
         assert self._commits is not None
+        self._registry.now = now
         self._commits.committed(number, now + self._submissions.epoch_offset, now)
 
     def refuse(self, text: str) -> None:
@@ -188,6 +208,7 @@ class Dispatcher:
     def restore(self, stored: Sequence[StoredJob], now: float) -> list[BadRow]:
         """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
         assert self._commits is not None
+        self._registry.now = now
         return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
 
     # Questions
@@ -226,7 +247,18 @@ class Dispatcher:
 
     def counters(self) -> Counters:
         """What has been done since the start, as of now."""
-        return self._registry.counters.copy()
+        counters = self._registry.counters.copy()
+        counters.received_bytes = self._registry.traffic.received_bytes
+        counters.sent_bytes = self._registry.traffic.sent_bytes
+        return counters
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        return Totals(self._registry.functions.values(), self._peers.values())
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed, the oldest first."""
+        return list(self._registry.failures)
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now, in the order in which they were first heard of."""

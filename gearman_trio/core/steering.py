@@ -14,7 +14,7 @@ __all__ = ["Steering"]
 
 
 class Steering:
-    """Ends, moves and keeps back jobs. Names are bytes; a function that is not known is nobody's fault."""
+    """Ends, moves and keeps back jobs, at the time that the registry has: `Dispatcher.steering` sets it."""
 
     __slots__ = ("_outcomes", "_policy", "_registry", "_waking")
 
@@ -28,7 +28,7 @@ class Steering:
         """End a job, whose clients hear WORK_FAIL; say whether there was one. A result still to come is dropped."""
         return self._outcomes.cancel(handle)
 
-    def requeue(self, handle: bytes, now: float) -> str:
+    def requeue(self, handle: bytes) -> str:
         """Take a running job from its worker and queue it again, at the tail of its priority.
 
         It goes on as a job of a lost worker does, but for the limit of attempts, which an operator is above; what the
@@ -47,7 +47,7 @@ class Steering:
             return "no client hears of the job any more, so it is not to run again"
         worker.released.add(handle)
         self._registry.requeue(job, "an operator took it from its worker")
-        self._waking.job_queued(job.function, now)
+        self._waking.job_queued(job.function, self._registry.now)
         return ""
 
     def pause(self, name: bytes) -> bool:
@@ -60,13 +60,13 @@ class Steering:
         function.pause()
         return True
 
-    def resume(self, name: bytes, now: float) -> bool:
+    def resume(self, name: bytes) -> bool:
         """Undo `pause`; say whether the function is known."""
         function = self._registry.functions.get(name)
         if function is None:
             return False
         function.resume()
-        self._waking.resumed(function, now)
+        self._waking.resumed(function, self._registry.now)
         return True
 
     def limit(self, name: bytes, limits: tuple[int, int, int]) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from heapq import heappop, heappush
+from math import inf
 
 from .detail import JobStatistics
 from .function import Function
@@ -30,12 +31,13 @@ class JobQuery:
         state: ``"queued"``, ``"running"`` or ``"scheduled"``; empty for any, where a whole unique ID is given.
         function: its name, or `None` for all.
         priority: ``"high"``, ``"normal"`` or ``"low"``, or empty for all.
+        before: in its state since this time or an earlier one, monotonic seconds; infinity for any.
         unique: what the unique ID is, or begins with; empty for any.
         prefix: whether it begins with that.
         after: `JobWalk.cursor` of the page before, or empty.
     """
 
-    __slots__ = ("after", "function", "prefix", "priority", "state", "unique")
+    __slots__ = ("after", "before", "function", "prefix", "priority", "state", "unique")
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class JobQuery:
         priority: str = "",
         unique: bytes = b"",
         prefix: bool = False,
+        before: float = inf,
         after: bytes = b"",
     ) -> None:
         self.state = state
@@ -52,12 +55,14 @@ class JobQuery:
         self.priority = priority
         self.unique = unique
         self.prefix = prefix
+        self.before = before
         self.after = after
 
     def takes(self, job: Job) -> bool:
         """Whether a job is looked for, its state apart."""
         return (
             (self.function is None or job.function.name == self.function)
+            and job.since <= self.before
             and (not self.priority or PRIORITIES[job.priority] == self.priority)
             and (not self.unique or (job.unique.startswith(self.unique) if self.prefix else job.unique == self.unique))
         )
@@ -113,7 +118,16 @@ class _QueueWalk(JobWalk):
     begins at the head, and passes over what it has seen.  Nearly always that is nothing: jobs leave at the head.
     """
 
-    __slots__ = ("_functions", "_mark", "_mark_attempts", "_passing", "_priority", "_seen", "_seen_handle")
+    __slots__ = (
+        "_functions",
+        "_mark",
+        "_mark_attempts",
+        "_passing",
+        "_priority",
+        "_seen",
+        "_seen_handle",
+        "_seen_number",
+    )
 
     def __init__(self, registry: Registry, query: JobQuery) -> None:
         super().__init__(query)
@@ -124,8 +138,10 @@ class _QueueWalk(JobWalk):
         # The job that was looked at last, and how often it had been given to a worker; None where it is not known.
         self._mark: Job | None = None
         self._mark_attempts: int = 0
-        # Up to where jobs have been seen; -1 for none of this queue.
-        self._seen: int = -1
+        # Up to where jobs have been seen: since when the last one was queued, which is -1.0 for none of this queue, and
+        # which it is of those that were queued at one time.
+        self._seen: float = -1.0
+        self._seen_number: int = 0
         self._seen_handle: bytes = b""
         self._passing: bool = False
         if query.after:
@@ -141,17 +157,21 @@ class _QueueWalk(JobWalk):
             job = mark.next
         else:
             job = function.queue(self._priority).first
-            self._passing = self._seen >= 0
+            self._passing = self._seen >= 0.0
+        if job is not None and job.since > self._query.before:
+            # The others were queued later.
+            job = None
         self._mark = job
         if job is None:
             self._next_queue()
             return None
         self._mark_attempts = job.attempts
         number = _number(job.handle)
-        if self._passing and number <= self._seen:
+        if self._passing and (job.since < self._seen or (job.since == self._seen and number <= self._seen_number)):
             return None
         self._passing = False
-        self._seen = number
+        self._seen = job.since
+        self._seen_number = number
         self._seen_handle = job.handle
         return job
 
@@ -160,16 +180,17 @@ class _QueueWalk(JobWalk):
         if self.done:
             return b""
         attempts = self._mark_attempts if self._mark is not None and not self._passing else -1
-        return b"%d %d %d %s %s" % (
+        return b"%d %s %d %d %s %s" % (
             self._priority,
-            self._seen,
+            repr(self._seen).encode(),
+            self._seen_number,
             attempts,
             self._seen_handle or b"-",
             self._functions[-1].name,
         )
 
     def _next_queue(self) -> None:
-        self._seen = -1
+        self._seen = -1.0
         self._seen_handle = b""
         self._passing = False
         self._priority += 1
@@ -179,13 +200,14 @@ class _QueueWalk(JobWalk):
             self.done = not self._functions
 
     def _resume(self, registry: Registry, after: bytes) -> None:
-        priority, seen, attempts, handle, name = after.split(b" ", 4)
+        priority, seen, number, attempts, handle, name = after.split(b" ", 5)
         while self._functions and self._functions[-1].name != name:
             self._functions.pop()
         self._priority = int(priority)
         if not 0 <= self._priority < len(PRIORITIES):
             raise ValueError("the cursor has no such priority")
-        self._seen = int(seen)
+        self._seen = float(seen)
+        self._seen_number = int(number)
         self._seen_handle = handle
         self._mark_attempts = int(attempts)
         job = registry.jobs.get(handle)

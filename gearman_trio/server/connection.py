@@ -214,6 +214,7 @@ class SocketConnection(Connection):
 
     def filled(self, count: int) -> None:
         """See `transport.pump.SocketOwner`."""
+        self._peer.count_received(count)
         if self._peer.decoder.filled(count):
             self.received(b"")
 

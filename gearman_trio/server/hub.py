@@ -17,6 +17,7 @@ from ..core import (
     Batch,
     Counters,
     Dispatcher,
+    Failure,
     FunctionStatistics,
     Inspection,
     Peer,
@@ -24,6 +25,7 @@ from ..core import (
     Policy,
     Steering,
     StoredJob,
+    Totals,
 )
 
 __all__ = ["Hub", "Outlet"]
@@ -87,7 +89,7 @@ class Hub:
 
     def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address, admin=admin)
+        peer = self._dispatcher.connect(address, admin=admin, now=trio.current_time())
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -210,13 +212,17 @@ class Hub:
             # Without a checkpoint between them the pieces would be as bad as the whole.
             await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
+    def epoch(self) -> float:
+        """What the wall clock says, in seconds."""
+        return self._epoch_clock()
+
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
         self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
 
-    def steer(self, action: Callable[[Steering, float], T]) -> T:
-        """Do what an operator wants, given the time; give what that gives."""
-        result = action(self._dispatcher.steering, trio.current_time())
+    def steer(self, action: Callable[[Steering], T]) -> T:
+        """Do what an operator wants, and give what that gives."""
+        result = action(self._dispatcher.steering(trio.current_time()))
         self.flush()
         return result
 
@@ -228,6 +234,17 @@ class Hub:
     def counters(self) -> Counters:
         """What has been done since the start."""
         return self._dispatcher.counters()
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        totals = self._dispatcher.totals()
+        for outlet in self._outlets.values():
+            totals.outbox_bytes += outlet.unsent_bytes
+        return totals
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed."""
+        return self._dispatcher.failures()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now."""

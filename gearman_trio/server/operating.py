@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 import trio
 
-from ..core import JobQuery, JobStatistics
+from ..core import Failure, JobQuery, JobStatistics
 from .hub import Hub
 
 __all__ = ["JobPage", "Operator"]
@@ -71,46 +71,50 @@ class Operator:
             if walk.done or len(jobs) >= limit or steps >= look:
                 return JobPage(jobs=jobs, after=b"" if walk.done else walk.cursor, looked_at=walk.looked_at)
 
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed, the oldest first."""
+        return self._hub.failures()
+
     def cancel(self, handle: bytes) -> bool:
         """End a job, queued, scheduled or running; say whether there was one.
 
         Its clients hear WORK_FAIL. A worker that runs it is not told; what it still says of the job is dropped.
         """
-        return self._hub.steer(lambda steering, now: steering.cancel(handle))
+        return self._hub.steer(lambda steering: steering.cancel(handle))
 
     def requeue(self, handle: bytes) -> str:
         """Take a running job from its worker, and queue it at the tail of its priority; say why not, or ``""``.
 
         What the worker still says of the job is dropped, unless it gets it again.
         """
-        return self._hub.steer(lambda steering, now: steering.requeue(handle, now))
+        return self._hub.steer(lambda steering: steering.requeue(handle))
 
     def pause(self, function: bytes) -> bool:
         """Keep a function's jobs from workers, also one that is not known yet; say whether it can be a function."""
-        return self._hub.steer(lambda steering, now: steering.pause(function))
+        return self._hub.steer(lambda steering: steering.pause(function))
 
     def resume(self, function: bytes) -> bool:
         """Undo `pause`; say whether the function is known."""
-        return self._hub.steer(lambda steering, now: steering.resume(function, now))
+        return self._hub.steer(lambda steering: steering.resume(function))
 
     def limit(self, function: bytes, *, high: int, normal: int, low: int) -> bool:
         """Refuse new jobs of a priority while the function has so many jobs; 0 for no limit.
 
         Say whether there is, or can be, such a function.
         """
-        return self._hub.steer(lambda steering, now: steering.limit(function, (high, normal, low)))
+        return self._hub.steer(lambda steering: steering.limit(function, (high, normal, low)))
 
     async def purge(self, function: bytes) -> int | None:
         """End the jobs of a function that no worker has; say how many, or ``None`` where the function is not known.
 
         Cancellation: some of them have ended.
         """
-        purged = self._hub.steer(lambda steering, now: steering.purge_named(function))
+        purged = self._hub.steer(lambda steering: steering.purge_named(function))
         if purged is None:
             return None
         ended = 0
         while True:
-            looked_at, count = self._hub.steer(lambda steering, now: _part(purged))
+            looked_at, count = self._hub.steer(lambda steering: _part(purged))
             ended += count
             await trio.lowlevel.checkpoint()
             if looked_at < _JOBS_AT_ONCE:

@@ -15,8 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..core import PRIORITIES
+from ..errors import GearmanError
 from ..server import Server
 from .answers import json_answer
+from .failed import FailedJobs
 from .guard import Keeper
 from .jobs import find_handle, name_bytes
 from .snapshot import text
@@ -35,13 +37,14 @@ _BODY_SECONDS: Final = 10.0
 _MAX_LIMIT: Final = 10**18 - 1
 
 
-def action_routes(server: Server, keeper: Keeper) -> list[Route]:
+def action_routes(server: Server, failed: FailedJobs, keeper: Keeper) -> list[Route]:
     """Where something is changed."""
-    actions = _Actions(server, keeper)
+    actions = _Actions(server, failed, keeper)
     return [
         Route("/api/v1/token", actions.token, methods=["GET", "POST"]),
         Route("/api/v1/jobs/{handle:path}/cancel", actions.cancel, methods=["POST"]),
         Route("/api/v1/jobs/{handle:path}/requeue", actions.requeue, methods=["POST"]),
+        Route("/api/v1/failed/{handle:path}/requeue", actions.submit_again, methods=["POST"]),
         Route("/api/v1/functions/{name:path}/pause", actions.pause, methods=["POST"]),
         Route("/api/v1/functions/{name:path}/resume", actions.resume, methods=["POST"]),
         Route("/api/v1/functions/{name:path}/purge", actions.purge, methods=["POST"]),
@@ -52,8 +55,9 @@ def action_routes(server: Server, keeper: Keeper) -> list[Route]:
 class _Actions:
     """The actions."""
 
-    def __init__(self, server: Server, keeper: Keeper) -> None:
+    def __init__(self, server: Server, failed: FailedJobs, keeper: Keeper) -> None:
         self._server = server
+        self._failed = failed
         self._operator = server.operator
         self._keeper = keeper
 
@@ -79,6 +83,21 @@ class _Actions:
         if objection:
             raise HTTPException(HTTPStatus.CONFLICT, objection)
         return _done(request, "requeued job", text(handle))
+
+    async def submit_again(self, request: Request) -> Response:
+        self._keeper.admit(request)
+        handle = find_handle(request)
+        failure = self._failed.find(handle)
+        if failure is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{text(handle)[:100]!r} is none of the last jobs that failed")
+        try:
+            again = await self._failed.submit_again(failure)
+        except ValueError as exc:
+            raise HTTPException(HTTPStatus.CONFLICT, str(exc)) from exc
+        except (GearmanError, OSError, trio.TooSlowError) as exc:
+            reason = f"the server does not take the job: {str(exc) or 'it does not answer'}"
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, reason) from exc
+        return _done(request, "submitted again", text(handle), handle=text(again))
 
     async def pause(self, request: Request) -> Response:
         self._keeper.admit(request)
@@ -114,7 +133,7 @@ class _Actions:
         return name_bytes(self._server, request.path_params["name"])
 
 
-def _done(request: Request, what: str, name: str, **details: int) -> Response:
+def _done(request: Request, what: str, name: str, **details: int | str) -> Response:
     # A warning, so that it is there whatever else is logged: somebody will ask who did it.
     address = "an unknown address" if request.client is None else request.client.host
     more = "".join(f", {key}: {value}" for key, value in details.items())

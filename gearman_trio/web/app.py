@@ -4,12 +4,12 @@
 |---|---|
 | `/` | a page for people |
 | `/healthz` | 200 as long as anything is answered |
-| `/readyz` | 200 while new jobs are taken, else 503 |
+| `/readyz` | 200 while new jobs are taken, else 503 and why not |
 | `/metrics` | Prometheus' text format |
 | `/api/v1/server` | the server as a whole, with its counts |
 | `/api/v1/functions`, `/api/v1/functions/NAME` | each function, one function |
 | `/api/v1/workers` | each connection with abilities |
-| `/api/v1/jobs`, `/api/v1/jobs/HANDLE`, `/api/v1/scheduled` | jobs of a state, one job: see `jobs` |
+| `/api/v1/jobs`, `/api/v1/jobs/HANDLE`, `/api/v1/scheduled`, `/api/v1/failed` | single jobs: see `jobs` |
 | `POST /api/v1/...` | what can be changed: see `actions` |
 | `POST /api/v1/functions/NAME/jobs` | jobs, and their results: see `api`, which also has a description of all |
 | `/gearman/NAME` | jobs by gearmand's protocol: see `gateway` |
@@ -22,7 +22,9 @@ Every error is problem details, JSON: ``{"type": "about:blank", "title": "Not Fo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import attrs
 import trio
@@ -35,10 +37,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from ..core import FunctionStatistics
 from ..server import Server
 from .actions import action_routes
 from .answers import NO_STORE, json_answer, page_answer, whole_number
 from .api import Api
+from .failed import FailedJobs
 from .gateway import gateway_app
 from .guard import Guard, Keeper
 from .history import History, Sample
@@ -85,6 +89,7 @@ def make_app(
     """
     site = _Site(server, history or History(server), max_event_streams, max_metric_functions)
     results = results or Results(server)
+    failed = FailedJobs(server)
     keeper = Keeper(token)
     return Starlette(
         routes=[
@@ -95,8 +100,8 @@ def make_app(
             Route("/api/v1/server", site.server),
             Route("/api/v1/functions", site.functions),
             *Api(results, keeper.admit).routes(),
-            *action_routes(server, keeper),
-            *job_routes(server, hide_workloads=hide_workloads),
+            *action_routes(server, failed, keeper),
+            *job_routes(server, failed, hide_workloads=hide_workloads),
             Route("/api/v1/functions/{name:path}", site.function),
             Route("/api/v1/workers", site.workers),
             Route("/api/v1/history", site.history),
@@ -114,7 +119,7 @@ class _Site:
     def __init__(self, server: Server, history: History, max_event_streams: int, max_metric_functions: int) -> None:
         self._server = server
         self._history = history
-        self._live = Live(server)
+        self._live = Live(server, history)
         self._metrics = Metrics(functions=max_metric_functions)
         self._one_exposition = trio.CapacityLimiter(1)
         self._page = make_page()
@@ -129,32 +134,39 @@ class _Site:
         return json_answer({"alive": True})
 
     async def readyz(self, request: Request) -> Response:
-        ready = self._server.accepting
-        return json_answer({"ready": ready}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        reason = self._server.why_not_ready()
+        if reason:
+            return json_answer({"ready": False, "reason": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return json_answer({"ready": True})
 
     async def metrics(self, request: Request) -> Response:
         # In a thread, because it takes tens of milliseconds where there are many functions, and jobs must not wait.
         body = await trio.to_thread.run_sync(
-            self._metrics.exposition, self._server.statistics(), limiter=self._one_exposition
+            self._metrics.exposition,
+            self._server.statistics(peers=False),
+            self._history.lag,
+            limiter=self._one_exposition,
         )
         return Response(body, headers={**NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def server(self, request: Request) -> Response:
-        return json_answer(server_value(self._server, self._server.statistics()))
+        statistics = self._server.statistics(peers=False)
+        return json_answer({**server_value(self._server, statistics), "lag_seconds": self._history.lag})
 
     async def functions(self, request: Request) -> Response:
-        return page_answer(request, "functions", self._server.statistics().functions, function_value)
+        return page_answer(request, "functions", self._server.functions(), self._function_value)
 
     async def function(self, request: Request) -> Response:
         name = request.path_params["name"]
-        for function in self._server.statistics().functions:
+        for function in self._server.functions():
             if text(function.name) == name:
-                return json_answer(function_value(function))
+                return json_answer(self._function_value(function))
         raise HTTPException(HTTPStatus.NOT_FOUND, f"no function {name!r}")
 
     async def workers(self, request: Request) -> Response:
-        able = [peer for peer in self._server.statistics().peers if peer.abilities]
-        return page_answer(request, "workers", able, worker_value)
+        statistics = self._server.statistics()
+        able = [peer for peer in statistics.peers if peer.abilities]
+        return page_answer(request, "workers", able, partial(worker_value, clock=statistics.epoch - statistics.time))
 
     async def history(self, request: Request) -> Response:
         count = whole_number(request, "samples", default=3600, least=1, most=3600)
@@ -162,6 +174,10 @@ class _Site:
         names = [field.name for field in attrs.fields(Sample)]
         columns = {name: [getattr(sample, name) for sample in samples] for name in names}
         return json_answer({"interval_seconds": self._history.interval_seconds, **columns})
+
+    def _function_value(self, function: FunctionStatistics) -> dict[str, Any]:
+        now = trio.current_time()
+        return function_value(function, self._history.recent.rates(function, now), self._server.epoch() - now)
 
     async def events(self, request: Request) -> Response:
         if len(self._open_streams) >= self._max_event_streams:

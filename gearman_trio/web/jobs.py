@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import time
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final
 
 import trio
@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..core import PRIORITIES, JobQuery, JobStatistics
+from ..core import PRIORITIES, Failure, JobQuery, JobStatistics
 from ..server import Server
-from .answers import MAX_PAGE, PAGE, json_answer, whole_number
+from .answers import MAX_PAGE, PAGE, json_answer, page_answer, whole_number
+from .failed import FailedJobs
 from .snapshot import text
 
 __all__ = ["find_handle", "job_routes", "job_value", "name_bytes"]
@@ -31,10 +32,11 @@ _SEARCHES: Final = 4
 _STATES: Final = ("queued", "running", "scheduled")
 
 
-def job_routes(server: Server, *, hide_workloads: bool) -> list[Route]:
+def job_routes(server: Server, failed: FailedJobs, *, hide_workloads: bool) -> list[Route]:
     """Where single jobs are told of."""
-    jobs = _Jobs(server, hide_workloads=hide_workloads)
+    jobs = _Jobs(server, failed, hide_workloads=hide_workloads)
     return [
+        Route("/api/v1/failed", jobs.failed),
         Route("/api/v1/jobs", jobs.page),
         Route("/api/v1/scheduled", jobs.scheduled),
         Route("/api/v1/jobs/{handle:path}", jobs.job),
@@ -44,8 +46,9 @@ def job_routes(server: Server, *, hide_workloads: bool) -> list[Route]:
 class _Jobs:
     """The answers."""
 
-    def __init__(self, server: Server, *, hide_workloads: bool) -> None:
+    def __init__(self, server: Server, failed: FailedJobs, *, hide_workloads: bool) -> None:
         self._server = server
+        self._failed = failed
         self._hide_workloads = hide_workloads
         self._searches = trio.CapacityLimiter(_SEARCHES)
 
@@ -55,15 +58,34 @@ class _Jobs:
     async def scheduled(self, request: Request) -> Response:
         return await self._page(request, "scheduled")
 
+    async def failed(self, request: Request) -> Response:
+        name = request.query_params.get("function")
+        failures = self._failed.newest(name_bytes(self._server, name) if name else None)
+        return page_answer(request, "failed", failures, self._failed.value)
+
     async def job(self, request: Request) -> Response:
         handle = find_handle(request)
         job = self._server.operator.job(handle)
-        if job is None:
+        if job is not None:
+            shown = self._server.operator.workload(handle, _PREVIEW_BYTES)
+            value = {**job_value(job, self._clock()), "live": True, "timeline": _timeline(job, self._clock())}
+            return self._with_workload(value, shown, job.workload_bytes)
+        failure = self._failed.find(handle)
+        if failure is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no live job {text(handle)[:100]!r}")
-        shown = None if self._hide_workloads else self._server.operator.workload(handle, _PREVIEW_BYTES)
-        return json_answer(
-            {**job_value(job), "workload": None if shown is None else preview(shown, job.workload_bytes)}
-        )
+        value = {**self._failed.value(failure), "live": False, "timeline": _last_words(failure, self._clock())}
+        worker = {"connection": 0, "address": failure.address, "client_id": text(failure.worker)}
+        kept = None if failure.workload is None else bytes(failure.workload[:_PREVIEW_BYTES])
+        return self._with_workload({**value, "worker": worker}, kept, failure.workload_bytes)
+
+    def _with_workload(self, value: dict[str, Any], shown: bytes | None, size: int) -> Response:
+        hidden = self._hide_workloads
+        seen = None if hidden or shown is None else preview(shown, size)
+        return json_answer({**value, "workload": seen, "workload_hidden": hidden})
+
+    def _clock(self) -> float:
+        """Epoch seconds minus monotonic seconds."""
+        return self._server.epoch() - trio.current_time()
 
     async def _page(self, request: Request, state: str) -> Response:
         query = self._query(request, state)
@@ -74,8 +96,9 @@ class _Jobs:
             except ValueError as exc:
                 raise HTTPException(HTTPStatus.BAD_REQUEST, "after: expected what the page before gave") from exc
         after = base64.urlsafe_b64encode(page.after).decode().rstrip("=") or None
-        rows = [job_value(job) for job in page.jobs]
-        return json_answer({"jobs": rows, "after": after, "looked_at": page.looked_at, "time": time.time()})
+        clock = self._clock()
+        rows = [job_value(job, clock) for job in page.jobs]
+        return json_answer({"jobs": rows, "after": after, "looked_at": page.looked_at})
 
     def _query(self, request: Request, state: str) -> JobQuery:
         given = request.query_params
@@ -90,18 +113,25 @@ class _Jobs:
             raise HTTPException(
                 HTTPStatus.BAD_REQUEST, f"priority: expected {', '.join(PRIORITIES)}, got {priority[:50]!r}"
             )
+        older = whole_number(request, "older", default=0, least=0, most=10**9)
         return JobQuery(
             "" if state == "any" else state,
             function=name_bytes(self._server, given["function"]) if given.get("function") else None,
             priority=priority,
             unique=unique.removesuffix("*").encode("utf-8", "surrogateescape"),
             prefix=unique.endswith("*"),
+            before=trio.current_time() - older if older else inf,
             after=_cursor(given.get("after", "")),
         )
 
 
-def job_value(job: JobStatistics) -> dict[str, Any]:
-    """One job; ``progress`` is a share from 0 to 1, or None where its worker has told none."""
+def job_value(job: JobStatistics, clock: float) -> dict[str, Any]:
+    """One job; ``progress`` is a share from 0 to 1, or None where its worker has told none.
+
+    Args:
+        job: which.
+        clock: epoch seconds minus monotonic seconds.
+    """
     return {
         "handle": text(job.handle),
         "function": text(job.function),
@@ -111,6 +141,8 @@ def job_value(job: JobStatistics) -> dict[str, Any]:
         "background": job.background,
         "attempts": job.attempts,
         "run_at": job.run_at or None,
+        "created_at": round(clock + job.created_at, 3),
+        "since": round(clock + job.since, 3),
         "reducer": text(job.reducer),
         "workload_bytes": job.workload_bytes,
         "clients": job.clients,
@@ -163,6 +195,31 @@ def name_bytes(server: Server, name: str) -> bytes:
             if text(function.name) == name:
                 return function.name
     return name.encode("utf-8", "surrogateescape")
+
+
+def _timeline(job: JobStatistics, clock: float) -> list[dict[str, Any]]:
+    """What has happened to a job, and what is to come, with epoch seconds where they are known."""
+    events: list[dict[str, Any]] = [{"what": "submitted", "time": round(clock + job.created_at, 3)}]
+    if job.run_at:
+        events.append({"what": "to be run", "time": job.run_at})
+    before = job.attempts - 1 if job.state == "running" else job.attempts
+    if before:
+        what = "once, without an end" if before == 1 else f"{before} times, without an end"
+        events.append({"what": f"given to a worker {what}", "time": None})
+    if job.state == "running":
+        events.append({"what": f"attempt {job.attempts} began", "time": round(clock + job.since, 3)})
+    elif job.state != "scheduled":
+        events.append({"what": f"{job.state}", "time": round(clock + job.since, 3)})
+    return events
+
+
+def _last_words(failure: Failure, clock: float) -> list[dict[str, Any]]:
+    """The end of a job that failed."""
+    ended = clock + failure.ended_at
+    return [
+        {"what": f"attempt {failure.attempts} began", "time": round(ended - failure.ran, 3)},
+        {"what": f"ended: {failure.outcome.replace('_', ' ')}", "time": round(ended, 3)},
+    ]
 
 
 def _progress(numerator: bytes, denominator: bytes) -> float | None:

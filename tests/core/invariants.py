@@ -8,14 +8,14 @@ is for.
 
 from __future__ import annotations
 
-from gearman_trio.core import Dispatcher
+from gearman_trio.core import OUTCOMES, Dispatcher
 from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
 from gearman_trio.core.job import COMMITTING, NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
 from gearman_trio.core.peer import Held, Peer
 from gearman_trio.core.registry import Registry
 
-__all__ = ["check_invariants"]
+__all__ = ["check_invariants", "check_tallies"]
 
 
 def check_invariants(broker: Dispatcher) -> None:
@@ -54,6 +54,8 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
     assert function.committing == len([job for job in own if job.state == COMMITTING])
     assert function.top == min((job.priority for job in queued if not function.paused), default=NO_PRIORITY)
+
+    assert function.waiting_since() == min([job.since for job in queued], default=None)
 
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
@@ -143,8 +145,39 @@ def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
 
 def check_counters(broker: Dispatcher, live: int) -> None:
     counters = broker.counters()
-    ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
-    ended += counters.refused
+    assert counters.submitted + counters.restored == live + counters.ended + counters.refused
     if not broker._policy.requeue_on_timeout:
-        ended += counters.timed_out
-    assert counters.submitted + counters.restored == live + ended
+        assert counters.expired == counters.timed_out
+    functions = broker.functions()
+    totals = broker.totals()
+    assert totals.queued + totals.running + totals.scheduled + totals.committing == live
+    assert (len(functions), len(broker.peers())) == (totals.functions, totals.connections)
+    assert totals.stalled == len([function for function in functions if function.stalled])
+    assert (totals.workers, totals.sleeping) == (
+        len([peer for peer in broker.peers() if peer.abilities]),
+        len([peer for peer in broker.peers() if peer.sleeping and peer.abilities]),
+    )
+
+
+def check_tallies(broker: Dispatcher) -> None:
+    """Unless a function was dropped, which takes its counts with it."""
+    counters, functions = broker.counters(), broker.functions()
+    ended = [sum(each) for each in zip(*(function.ended for function in functions), strict=True)] or [0] * len(OUTCOMES)
+    assert ended == [
+        counters.completed,
+        counters.failed,
+        counters.raised,
+        counters.expired,
+        counters.lost,
+        counters.cancelled,
+        counters.abandoned,
+        counters.refused,
+    ]
+    assert counters.submitted == sum(function.submitted for function in functions)
+    assert counters.coalesced == sum(function.coalesced for function in functions)
+    assert counters.requeued == sum(function.requeued for function in functions)
+    assert counters.assigned == sum(function.started for function in functions)
+    assert counters.assigned == sum(function.waited.count for function in functions)
+    ran = sum(function.ran.count for function in functions)
+    assert ran + counters.requeued <= counters.assigned
+    assert all(function.ran.count <= sum(function.ended) for function in functions)

@@ -120,6 +120,16 @@ def test_filters() -> None:
     assert [] == page(wire, JobQuery("running", unique=b"order-2"))[0]
 
 
+def test_jobs_that_have_waited_long() -> None:
+    wire = Wire()
+    for _ in range(3):
+        wire.now += 10.0
+        queue(wire, b"f", b"g")
+
+    assert [J1, J3, J2, J4] == page(wire, JobQuery("queued", before=20.0))[0]
+    assert [10.0, 20.0] == [only(wire, handle).since for handle in (J1, J4)]
+
+
 def test_namesakes_come_in_pages() -> None:
     wire = Wire()
     client = wire.peer()
@@ -148,7 +158,7 @@ def test_page_goes_on_when_its_last_job_was_cancelled() -> None:
     wire = Wire()
     queue(wire, b"f", b"f", b"f", b"f")
     _, after = page(wire, JobQuery("queued"), most=2)
-    wire.broker.steering.cancel(J2)
+    wire.broker.steering(wire.now).cancel(J2)
 
     assert [J3, J4] == page(wire, JobQuery("queued", after=after))[0]
 
@@ -177,8 +187,8 @@ def test_walk_goes_on_while_jobs_leave() -> None:
     seen = [job.handle for job in walk.take(100, 6)]
     for _ in range(4):
         worker.send("GRAB_JOB")
-    wire.broker.steering.cancel(b"H:t:5")
-    wire.broker.steering.cancel(b"H:t:7")
+    wire.broker.steering(wire.now).cancel(b"H:t:5")
+    wire.broker.steering(wire.now).cancel(b"H:t:7")
     while not walk.done:
         seen += [job.handle for job in walk.take(100, 1)]
 
@@ -189,8 +199,8 @@ def test_page_ends_when_its_function_is_dropped() -> None:
     wire = Wire()
     queue(wire, b"f", b"f")
     _, after = page(wire, JobQuery("queued"), most=1)
-    wire.broker.steering.cancel(J1)
-    wire.broker.steering.cancel(J2)
+    wire.broker.steering(wire.now).cancel(J1)
+    wire.broker.steering(wire.now).cancel(J2)
     wire.peer().line(b"drop function f")
 
     assert ([], b"") == page(wire, JobQuery("queued", after=after))
@@ -272,7 +282,7 @@ def test_scheduled_walk_of_several_parts_passes_nothing_over() -> None:
     while not walk.done:
         seen += [job.run_at for job in walk.take(100, 7)]
         for time in cancelled:
-            wire.broker.steering.cancel(b"H:t:%d" % (101 - time))
+            wire.broker.steering(wire.now).cancel(b"H:t:%d" % (101 - time))
 
     assert [float(time) for time in range(1, 101) if time not in cancelled] == seen
 
@@ -287,7 +297,9 @@ def test_unknown_state(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "scheduled"])
-@pytest.mark.parametrize("after", [b"x", b"9 0 0 h f", b"1", b"x y", b"\0\xff", b"9" * 5000 + b" 1"])
+@pytest.mark.parametrize(
+    "after", [b"x", b"9 0 0 0 h f", b"0 nan 0 0 h f", b"1", b"x y", b"\0\xff", b"9" * 5000 + b" 1"]
+)
 def test_cursor_that_was_not_given_here(state: str, after: bytes) -> None:
     """It is refused, or leads to some place; it never does harm."""
     wire = Wire()

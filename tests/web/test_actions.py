@@ -15,6 +15,7 @@ from .conftest import AUTHORIZATION, PATIENCE, Answer, Site
 ACTIONS = [
     "/api/v1/jobs/H:x:1/cancel",
     "/api/v1/jobs/H:x:1/requeue",
+    "/api/v1/failed/H:x:1/requeue",
     "/api/v1/functions/f/pause",
     "/api/v1/functions/f/resume",
     "/api/v1/functions/f/purge",

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import trio
 
-from gearman_trio import Abilities, Job, open_worker
+from gearman_trio import Abilities, Job, JobError, open_worker
 from gearman_trio.web.jobs import preview
 
-from .conftest import PATIENCE, Site
+from .conftest import AUTHORIZATION, PATIENCE, Site
+
+abilities = Abilities()
 
 
 async def rows(site: Site, query: str) -> list[Any]:
@@ -67,7 +69,11 @@ async def test_running_job_tells_its_worker_and_progress(site: Site) -> None:
         answer.json["attempts"],
         answer.json["worker"]["client_id"],
     )
-    assert row == {key: value for key, value in answer.json.items() if key != "workload"}
+    # Times come of two clocks, which are not read at one moment.
+    exact = row.keys() - {"created_at", "since"}
+    assert {key: answer.json[key] for key in exact} == {key: row[key] for key in exact}
+    assert ["submitted", "attempt 1 began"] == [event["what"] for event in answer.json["timeline"]]
+    assert answer.json["live"]
 
 
 async def test_scheduled_jobs(site: Site) -> None:
@@ -99,6 +105,91 @@ async def test_workload_is_hidden_where_asked(site: Site) -> None:
     job = (await site.ask(f"/api/v1/jobs/{handle}")).json
 
     assert (None, 6) == (job["workload"], job["workload_bytes"])
+
+
+async def test_jobs_that_have_waited_long(site: Site) -> None:
+    async with site.server.open_client() as client:
+        await client.submit("f", b"")
+
+    assert [1, 0] == [len(await rows(site, f"older={seconds}")) for seconds in (0, 100_000)]
+
+
+@abilities.function
+async def fail(workload: bytes) -> None:
+    raise ValueError("no such picture")
+
+
+async def test_failed_jobs_are_told_latest_first(site: Site) -> None:
+    async with open_worker(abilities, site.server.url, client_id="w1"), site.server.open_client() as client:
+        for unique in ("one", "two"):
+            with pytest.raises(JobError):
+                await client.run("fail", b"picture", unique=unique)
+
+    failures = (await site.ask("/api/v1/failed")).json
+    one = (await site.ask(f"/api/v1/jobs/{failures['failed'][1]['handle']}")).json
+
+    assert (["two", "one"], 2) == ([each["unique"] for each in failures["failed"]], failures["total"])
+    assert [] == (await site.ask("/api/v1/failed?function=other")).json["failed"]
+    assert (False, "one", "w1", "picture") == (
+        one["live"],
+        one["unique"],
+        one["worker"]["client_id"],
+        one["workload"]["text"],
+    )
+    assert one["requeueable"]
+    assert 2 == len(one["timeline"])
+
+
+async def test_failed_job_is_submitted_again_once(site: Site) -> None:
+    async with open_worker(abilities, site.server.url), site.server.open_client() as client:
+        with pytest.raises(JobError):
+            await client.run("fail", b"picture", unique="u", priority="high")
+    (failure,) = (await site.ask("/api/v1/failed")).json["failed"]
+    path = f"/api/v1/failed/{failure['handle']}/requeue"
+
+    answer = await site.ask(path, "POST", AUTHORIZATION)
+    again = await site.ask(path, "POST", AUTHORIZATION)
+
+    (job,) = await rows(site, "")
+    assert (200, job["handle"]) == (answer.status, answer.json["handle"])
+    assert ("fail", "u", "high", True) == (job["function"], job["unique"], job["priority"], job["background"])
+    assert (409, f"the job was submitted again, as {job['handle']}") == (again.status, again.json["error"]["message"])
+    (failure,) = (await site.ask("/api/v1/failed")).json["failed"]
+    assert (job["handle"], False) == (failure["requeued_as"], failure["requeueable"])
+    assert 404 == (await site.ask("/api/v1/failed/H:x:1/requeue", "POST", AUTHORIZATION)).status
+
+
+async def test_failed_job_whose_workload_was_too_long(site: Site) -> None:
+    async with open_worker(abilities, site.server.url), site.server.open_client() as client:
+        with pytest.raises(JobError):
+            await client.run("fail", b"x" * 100_000)
+    (failure,) = (await site.ask("/api/v1/failed")).json["failed"]
+
+    answer = await site.ask(f"/api/v1/failed/{failure['handle']}/requeue", "POST", AUTHORIZATION)
+
+    assert not failure["requeueable"]
+    assert (409, "the workload of 100000 bytes was not kept, for it is too long") == (
+        answer.status,
+        answer.json["error"]["message"],
+    )
+
+
+async def test_failed_job_that_the_server_refuses_may_be_tried_again(site: Site) -> None:
+    async with open_worker(abilities, site.server.url), site.server.open_client() as client:
+        with pytest.raises(JobError):
+            await client.run("fail", b"")
+    (failure,) = (await site.ask("/api/v1/failed")).json["failed"]
+    path = f"/api/v1/failed/{failure['handle']}/requeue"
+    site.server.operator.limit(b"fail", high=1, normal=1, low=1)
+    async with site.server.open_client() as client:
+        await client.submit("fail", b"")
+
+    refused = await site.ask(path, "POST", AUTHORIZATION)
+    site.server.operator.limit(b"fail", high=0, normal=0, low=0)
+
+    assert 503 == refused.status
+    assert "the server does not take the job: " in refused.json["error"]["message"]
+    assert 200 == (await site.ask(path, "POST", AUTHORIZATION)).status
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,10 @@ class Page:
                 await trio.sleep(0.05)
         assert wanted == found
 
+    async def visit(self, view: str) -> None:
+        """Go to a view by its link, or by an address of its own."""
+        await self.run(f"location.hash = '#/{view}'")
+
     async def picture(self, name: str) -> None:
         """Keep what it looks like, where somebody asks for it."""
         folder = os.environ.get("GEARMAN_TRIO_SCREENSHOTS")
@@ -100,7 +104,7 @@ async def submit(site: Site, *names: str | bytes) -> None:
 async def test_server_without_jobs(page: Page) -> None:
     shown = await page.run("return [...document.querySelectorAll('.empty')].map(p => !p.hidden)")
 
-    assert [True, True] == shown
+    assert [True] == shown
     assert "0" == await page.run(WAITING)
     await page.picture("empty")
 
@@ -111,15 +115,16 @@ async def test_changes_are_shown_without_loading_again(page: Page) -> None:
 
     await page.until(WAITING, "3")
     waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker can take these"]
-    assert waiting == (await page.run(ROWS))[0]
+    assert waiting == (await page.run(ROWS))[0][:9]
     assert 2 == await page.run("return document.querySelectorAll('#functions tr.stalled').length")
     await page.picture("few")
     async with open_worker(abilities, page.site.server.url, client_id="worker-1"):
         await page.until(WAITING, "1")
-        worker = "return document.querySelector('#workers tbody tr').cells[0].textContent"
-        await page.until(worker, "worker-1")
+        await page.until("return document.querySelectorAll('#functions tr.stalled').length", 1)
         assert ["resize", "reverse"] == await page.run(NAMES)
-        assert 1 == await page.run("return document.querySelectorAll('#functions tr.stalled').length")
+        await page.visit("workers")
+        worker = "return document.querySelector('#workers tbody tr')?.cells[0].textContent"
+        await page.until(worker, "worker-1")
         await page.picture("worker")
     await page.until("return document.querySelectorAll('#workers tbody tr').length", 0)
     assert await page.run("return window.same")
@@ -129,7 +134,7 @@ async def test_function_that_is_dropped_goes(page: Page) -> None:
     async with open_admin(page.site.server.addresses[0]) as admin:
         await admin.create_function("a")
         await admin.pause_function("a")
-        await page.until(ROWS, [["a", "0", "0", "0", "0", "0", "0", "0", "paused"]])
+        await page.until(f"{ROWS}.map(row => row.slice(0, 9))", [["a", "0", "0", "0", "0", "0", "0", "0", "paused"]])
         await admin.resume_function("a")
         await admin.drop_function("a")
         await page.until(ROWS, [])
