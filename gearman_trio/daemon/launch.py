@@ -49,6 +49,7 @@ class Launch:
         file_descriptors: how many may be open.
         coredump: whether a crash leaves a core file.
         store: where background jobs are kept, not open yet; ``None`` for memory.
+        gateway: where to run jobs for requests over HTTP, if anywhere.
     """
 
     options: ServerOptions
@@ -70,6 +71,7 @@ class Launch:
     file_descriptors: int | None
     coredump: bool
     store: Store | None = None
+    gateway: tuple[Address, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -100,6 +102,7 @@ class Launch:
             file_descriptors=settings["file-descriptors"],
             coredump=settings["coredump"],
             store=_store(settings),
+            gateway=_gateway(settings),
         )
 
 
@@ -125,6 +128,16 @@ def _web(settings: Settings) -> Address | None:
     # Now, so that a missing library is known before anything is started.
     import_module("gearman_trio.web")
     return parse_address(settings["web"])
+
+
+def _gateway(settings: Settings) -> tuple[Address, ...]:
+    """Wherever clients and workers are listened for, at the other port."""
+    if settings["protocol"] != "http":
+        return ()
+    import_module("gearman_trio.web")
+    addresses = [parse_address(text) for option in ("listen", "listen-tls") for text in settings[option]]
+    hosts = dict.fromkeys(address.host for address in addresses if not address.path)
+    return tuple(Address(host, settings["http-port"]) for host in hosts or ("*",))
 
 
 def _tls(settings: Settings) -> TlsOptions:

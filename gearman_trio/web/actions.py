@@ -148,7 +148,9 @@ def _limits(body: Any) -> dict[str, int]:
         raise HTTPException(
             HTTPStatus.BAD_REQUEST, 'expected a JSON object such as {"high": 0, "normal": 1000, "low": 1000}'
         )
-    for name, value in body.items():
+    for name, given in body.items():
+        # 5.0 is a whole number to JSON.
+        value = int(given) if isinstance(given, float) and given.is_integer() else given
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_LIMIT:
             raise HTTPException(
                 HTTPStatus.BAD_REQUEST, f"{name}: expected a number of jobs, 0 for no limit, got {str(value)[:50]!r}"

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-__all__ = ["MAX_PAGE", "NO_STORE", "PAGE", "json_answer", "json_error", "page_answer", "whole_number"]
+__all__ = ["MAX_PAGE", "NO_STORE", "PAGE", "json_answer", "page_answer", "whole_number"]
 
 T = TypeVar("T")
 
@@ -18,18 +18,13 @@ T = TypeVar("T")
 PAGE: Final = 100
 MAX_PAGE: Final = 1000
 
+#: Of every answer: what it says is true now.
 NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def json_answer(content: Any, status: int = HTTPStatus.OK) -> Response:
     """A value."""
     return JSONResponse(content, status, headers=NO_STORE)
-
-
-def json_error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """Why a request got nothing else."""
-    content = {"error": {"status": status, "message": message}}
-    return JSONResponse(content, status, headers={**NO_STORE, **(headers or {})})
 
 
 def page_answer(request: Request, name: str, rows: list[T], value: Callable[[T], dict[str, Any]]) -> Response:

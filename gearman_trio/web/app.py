@@ -11,15 +11,16 @@
 | `/api/v1/workers` | each connection with abilities |
 | `/api/v1/jobs`, `/api/v1/jobs/HANDLE`, `/api/v1/scheduled`, `/api/v1/failed` | single jobs: see `jobs` |
 | `POST /api/v1/...` | what can be changed: see `actions` |
+| `POST /api/v1/functions/NAME/jobs` | jobs, and their results: see `api`, which also has a description of all |
+| `/gearman/NAME` | jobs by gearmand's protocol: see `gateway` |
 | `/api/v1/history` | the last hour, column by column |
 | `/api/v1/events` | server-sent events: what changes, once a second |
 
-Every error is JSON: ``{"error": {"status": 404, "message": "..."}}``.
+Every error is problem details, JSON: ``{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "..."}``.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
@@ -33,25 +34,27 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from ..core import FunctionStatistics
 from ..server import Server
 from .actions import action_routes
-from .answers import NO_STORE, json_answer, json_error, page_answer, whole_number
+from .answers import NO_STORE, json_answer, page_answer, whole_number
+from .api import Api
 from .failed import FailedJobs
+from .gateway import gateway_app
 from .guard import Guard, Keeper
 from .history import History, Sample
 from .jobs import job_routes
 from .live import Live
 from .metrics import Metrics
 from .page import make_page
+from .problems import defect, problem
+from .results import Results
 from .snapshot import function_value, server_value, text, worker_value
 
 __all__ = ["make_app"]
-
-logger = logging.getLogger(__name__)
 
 
 #: What `/api/v1/server` tells of `ServerOptions`; 0 is for no limit.
@@ -72,6 +75,7 @@ def make_app(
     server: Server,
     *,
     history: History | None = None,
+    results: Results | None = None,
     token: str | None = None,
     hosts: Iterable[str] | None = None,
     hide_workloads: bool = False,
@@ -86,7 +90,9 @@ def make_app(
     Args:
         server: what is shown; it may be draining, or have ended.
         history: what `/api/v1/history` tells; whoever gives it runs it. Without one that is empty.
-        token: lets people who have it cancel jobs, and more; without one, nothing can be changed.
+        results: takes jobs, and keeps the results of those that go on without their requests; whoever gives it runs
+            it. Without one, none of them does.
+        token: lets people who have it submit and cancel jobs, and more; without one, nothing can be changed.
         hosts: names by which browsers may ask, besides IP addresses and ``localhost``; ``None`` for any.
         hide_workloads: whether workloads stay unseen.
         max_event_streams: how many readers `/api/v1/events` has at once; more are answered with 503.
@@ -96,7 +102,9 @@ def make_app(
         ConfigError: the token is too short.
     """
     site = _Site(server, history or History(server), max_event_streams, max_metric_functions)
+    results = results or Results(server)
     failed = FailedJobs(server)
+    keeper = Keeper(token)
     return Starlette(
         routes=[
             Route("/", site.page),
@@ -105,15 +113,17 @@ def make_app(
             Route("/metrics", site.metrics),
             Route("/api/v1/server", site.server),
             Route("/api/v1/functions", site.functions),
-            *action_routes(server, failed, Keeper(token)),
+            *Api(results, keeper.admit).routes(),
+            *action_routes(server, failed, keeper),
             *job_routes(server, failed, hide_workloads=hide_workloads),
             Route("/api/v1/functions/{name:path}", site.function),
             Route("/api/v1/workers", site.workers),
             Route("/api/v1/history", site.history),
             Route("/api/v1/events", site.events),
+            Mount("/gearman", gateway_app(results.door, keeper.admit)),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],
-        exception_handlers={HTTPException: _refusal, Exception: _defect},
+        exception_handlers={HTTPException: _refusal, Exception: defect},
     )
 
 
@@ -223,9 +233,4 @@ async def _refusal(request: Request, exc: Exception) -> Response:
         # Starlette gives them in no order.
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
         message = f"expected one of {headers['Allow']}, got {request.method[:20]!r}"
-    return json_error(exc.status_code, message, headers)
-
-
-async def _defect(request: Request, exc: Exception) -> Response:
-    logger.error("%s %s ended with an error that should not happen", request.method, request.url.path, exc_info=exc)
-    return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "an error that should not happen; the log tells more")
+    return problem(exc.status_code, message, headers=headers)

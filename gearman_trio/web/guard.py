@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigError
-from .answers import json_error
+from .problems import problem
 
 __all__ = ["MIN_TOKEN_CHARACTERS", "Guard", "Keeper", "check_token"]
 
@@ -75,7 +75,7 @@ class Guard:
         """Answer, or let the application do so."""
         objection = "" if scope["type"] != "http" else self._objection(scope)
         if objection:
-            await json_error(HTTPStatus.FORBIDDEN, objection)(scope, receive, send)
+            await problem(HTTPStatus.FORBIDDEN, objection)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

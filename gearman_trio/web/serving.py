@@ -19,13 +19,17 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
 
 from ..server import Server
 from ..transport import Address
 from .app import make_app
+from .door import JobLimits
+from .gateway import make_gateway
 from .history import History
+from .results import Results
 
-__all__ = ["WebLimits", "serve_web"]
+__all__ = ["WebLimits", "serve_gateway", "serve_web"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +52,13 @@ class WebLimits:
             workers do.
         event_streams: how many pages may be kept up to date at once; a page takes one connection for that.
         metric_functions: how many functions have metrics of their own.
+        jobs: what jobs that come over HTTP may take.
     """
 
     connections: int = 200
     event_streams: int = 100
     metric_functions: int = 500
+    jobs: JobLimits = attrs.field(factory=JobLimits)
 
 
 async def serve_web(
@@ -78,7 +84,7 @@ async def serve_web(
         port: TCP port; 0 for a free one.
         listeners: Trio listeners to serve instead of opening any; they are closed at the end.
         limits: what it may take.
-        token: lets people who have it cancel jobs, and more; without one, nothing can be changed.
+        token: lets people who have it submit and cancel jobs, and more; without one, nothing can be changed.
         hosts: names by which browsers may ask, besides those of this machine, `host`, and IP addresses.
         hide_workloads: whether workloads stay unseen.
         task_status: for ``nursery.start``: started with the URLs when the listeners are open.
@@ -91,9 +97,11 @@ async def serve_web(
     """
     limits = limits or WebLimits()
     history = History(server)
+    results = Results(server, limits.jobs)
     app = make_app(
         server,
         history=history,
+        results=results,
         token=token,
         hosts=[host, socket.gethostname(), *hosts],
         hide_workloads=hide_workloads,
@@ -102,10 +110,55 @@ async def serve_web(
     )
     if listeners is None:
         listeners = await trio.open_tcp_listeners(port, host=host)
-    urls = [f"http://{Address(*listener.socket.getsockname()[:2])}/" for listener in listeners]
-    connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), limits.connections)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(history.run)
+        nursery.start_soon(results.run)
+        task_status.started(await nursery.start(_serve, app, listeners, limits.connections))
+
+
+async def serve_gateway(
+    server: Server,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    listeners: Sequence[trio.SocketListener] | None = None,
+    limits: WebLimits | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run jobs for whoever asks by gearmand's protocol over HTTP, until cancelled.
+
+    Whoever can reach the address can submit jobs, as at the job server's own port.
+
+    Args:
+        server: runs the jobs. That it ends does not end this.
+        host: the address to listen on; a name may stand for several.
+        port: TCP port; 0 for a free one.
+        listeners: Trio listeners to serve instead of opening any; they are closed at the end.
+        limits: what it may take.
+        task_status: for ``nursery.start``: started with the URLs when the listeners are open.
+
+    Raises:
+        OSError: the address cannot be listened on.
+
+    Cancellation: at once; connections are closed, and jobs lose the clients that waited there.
+    """
+    limits = limits or WebLimits()
+    if listeners is None:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    await _serve(make_gateway(server, limits=limits.jobs), listeners, limits.connections, task_status=task_status)
+
+
+async def _serve(
+    app: ASGIApp,
+    listeners: Sequence[trio.SocketListener],
+    most: int,
+    *,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an application on at most so many connections."""
+    urls = [f"http://{Address(*listener.socket.getsockname()[:2])}/" for listener in listeners]
+    connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), most)
+    async with trio.open_nursery() as nursery:
         await nursery.start(partial(trio.serve_listeners, connections.serve, list(listeners)))
         task_status.started(urls)
 

@@ -48,8 +48,8 @@ async def test_nothing_is_changed_without_the_token(site: Site, path: str) -> No
     wrong = await site.ask(path, "POST", "Authorization: Bearer wrong\r\n")
 
     assert (401, 401) == (missing.status, wrong.status)
-    assert "expected the header 'Authorization: Bearer TOKEN'" == missing.json["error"]["message"]
-    assert "the token is wrong" == wrong.json["error"]["message"]
+    assert "expected the header 'Authorization: Bearer TOKEN'" == missing.json["detail"]
+    assert "the token is wrong" == wrong.json["detail"]
     assert wrong.headers["www-authenticate"].startswith("Bearer")
     value = await function(site, "f")
     assert (1, False) == (value["queued"], value["paused"])
@@ -62,7 +62,7 @@ async def test_server_without_a_token_is_shown_only(site: Site, path: str) -> No
 
     assert (403, "this server is shown only: it was started without --web-token") == (
         answer.status,
-        answer.json["error"]["message"],
+        answer.json["detail"],
     )
     assert {"read_only": True} == (await site.ask("/api/v1/token")).json
 
@@ -137,7 +137,7 @@ async def test_job_that_does_not_run_is_not_requeued(site: Site) -> None:
 
     answer = await post(site, f"/api/v1/jobs/{handle}/requeue")
 
-    assert (409, "the job is queued, not running") == (answer.status, answer.json["error"]["message"])
+    assert (409, "the job is queued, not running") == (answer.status, answer.json["detail"])
     assert 404 == (await post(site, "/api/v1/jobs/H:x:1/requeue")).status
 
 
@@ -201,7 +201,7 @@ async def test_limits_that_are_none(site: Site, body: bytes, status: int, messag
     answer = await post(site, "/api/v1/functions/f/maxqueue", body)
 
     assert status == answer.status
-    assert answer.json["error"]["message"].startswith(message)
+    assert answer.json["detail"].startswith(message)
 
 
 async def test_name_that_no_function_can_have(site: Site) -> None:

@@ -224,15 +224,15 @@ async def test_error_is_json_and_says_what_was_expected(site: Site, path: str, s
     answer = await site.ask(path)
 
     assert status == answer.status
-    assert {"error": {"status": status, "message": message}} == answer.json
-    assert "application/json" == answer.headers["content-type"]
+    assert (status, message) == (answer.json["status"], answer.json["detail"])
+    assert "application/problem+json" == answer.headers["content-type"]
 
 
 async def test_wrong_method_is_told_which_are_right(site: Site) -> None:
     answer = await site.ask("/healthz", "DELETE")
 
     assert (405, "GET, HEAD") == (answer.status, answer.headers["allow"])
-    assert "expected one of GET, HEAD, got 'DELETE'" == answer.json["error"]["message"]
+    assert "expected one of GET, HEAD, got 'DELETE'" == answer.json["detail"]
 
 
 async def test_history_tells_columns(site: Site) -> None:

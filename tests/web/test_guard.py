@@ -47,7 +47,7 @@ async def test_page_of_another_site_is_refused(site: Site, headers: str) -> None
     answer = await site.ask("/api/v1/server", headers=headers)
 
     assert 403 == answer.status
-    assert answer.json["error"]["message"].endswith("must not ask this server")
+    assert answer.json["detail"].endswith("must not ask this server")
     assert 403 == (await site.ask("/api/v1/events", headers=headers)).status
 
 
@@ -57,8 +57,8 @@ async def test_name_that_is_not_known_is_refused(site: Site, host: str) -> None:
     answer = await site.ask("/api/v1/server", host=host)
 
     assert 403 == answer.status
-    assert "this server is not known as" in answer.json["error"]["message"]
-    assert "--web-host" in answer.json["error"]["message"]
+    assert "this server is not known as" in answer.json["detail"]
+    assert "--web-host" in answer.json["detail"]
     assert 403 == (await site.ask("/", host=host)).status
 
 

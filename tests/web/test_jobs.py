@@ -237,4 +237,4 @@ async def test_question_that_cannot_be_answered(site: Site, path: str, status: i
     answer = await site.ask(path)
 
     assert status == answer.status
-    assert answer.json["error"]["message"].startswith(message)
+    assert answer.json["detail"].startswith(message)
