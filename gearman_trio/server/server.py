@@ -179,7 +179,7 @@ class Server:
     @property
     def operator(self) -> Operator:
         """Looks at single jobs, and steers jobs and functions."""
-        return Operator(self._hub)
+        return Operator(self._hub, self._options)
 
     def reload_tls(self) -> None:
         """Read the files of `TlsOptions` again, for the connections to come: certificates are renewed now and then.

@@ -203,6 +203,7 @@ async def test_workers_and_the_server_as_a_whole(site: Site) -> None:
     assert (1, 1) == (server["counters"]["submitted"], server["counters"]["completed"])
     assert [str(address) for address in site.server.addresses] == server["addresses"]
     assert server["accepting"]
+    assert (0, 256 * 1024 * 1024) == (server["limits"]["max_jobs"], server["limits"]["outbox_limit_bytes"])
 
 
 @pytest.mark.parametrize(
