@@ -39,7 +39,7 @@ class Work:
     """What a worker does.
 
     Attributes:
-        function: its name.
+        functions: their names, which all do the same.
         concurrency: how many jobs it does at once.
         chunk: whether it sends the workload back in parts, else nothing.
         status: whether it tells how far each job is.
@@ -49,7 +49,7 @@ class Work:
         client_id: how the job server calls them.
     """
 
-    function: bytes
+    functions: tuple[bytes, ...]
     concurrency: int = 1
     chunk: bool = False
     status: bool = False
@@ -64,7 +64,7 @@ class Load:
     """What clients submit.
 
     Attributes:
-        function: its name.
+        functions: their names; that of each job is drawn by lot.
         connections: how many clients there are.
         jobs: how many jobs are under way at once, of each client.
         count: how many times that many each client submits.
@@ -79,7 +79,7 @@ class Load:
         stop_server: whether the server is told to.
     """
 
-    function: bytes
+    functions: tuple[bytes, ...]
     connections: int = 1
     jobs: int = 10
     count: int = 1
@@ -160,12 +160,13 @@ class _Submitting:
         for _ in range(self._load.count):
             workload = self._blob[: lot.randint(self._load.min_bytes, self._load.max_bytes)]
             unique = b"%d" % lot.randrange(self._load.unique_ids) if self._load.unique_ids else None
+            function = lot.choice(self._load.functions)
             began = trio.current_time()
             try:
                 if self._load.background:
-                    await client.submit(self._load.function, workload, unique=unique)
+                    await client.submit(function, workload, unique=unique)
                 else:
-                    await client.run(self._load.function, workload, unique=unique)
+                    await client.run(function, workload, unique=unique)
             except JobError as exc:
                 measurement.failed += 1
                 measurement.trouble = str(exc)
@@ -184,7 +185,6 @@ def load_abilities(work: Work, measurement: Measurement) -> Abilities:
     """The functions of a worker, which counts its jobs."""
     abilities = Abilities()
 
-    @abilities.function(name=work.function)
     async def slap(job: Job) -> bytes:
         size = math.ceil(len(job.workload) / _PARTS)
         for part in range(_PARTS if work.chunk or work.status else 0):
@@ -194,6 +194,9 @@ def load_abilities(work: Work, measurement: Measurement) -> Abilities:
                 await job.status(part + 1, _PARTS)
         measurement.add(len(job.workload))
         return b""
+
+    for name in work.functions:
+        abilities.function(name=name)(slap)
 
     @abilities.function(name=SHUTDOWN)
     async def shut_down() -> bytes:

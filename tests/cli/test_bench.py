@@ -189,6 +189,14 @@ async def test_so_many_jobs_of_each_client_are_under_way(server: Server, nursery
         await wait_until(lambda: server.statistics().counters.completed == 24)
 
 
+async def test_functions_are_drawn_by_lot(server: Server) -> None:
+    found = await bench("-b", "-n", "1", "-c", "40", "-f", "one", "-f", "two", "-f", "three", "--seed", "1")
+
+    rows = {row.name: row.normal for row in server.statistics().functions}
+    assert {b"one", b"two", b"three"} == set(rows)
+    assert 40 == found["jobs"] == sum(rows.values())
+
+
 class TestTrouble:
     async def test_failed_jobs_are_exit_code_1(self, server: Server) -> None:
         abilities = Abilities()
@@ -264,7 +272,7 @@ class TestTrouble:
 
 class TestWorker:
     async def test_it_sends_chunks_and_statuses(self, server: Server) -> None:
-        work = Work(function=b"gb", chunk=True, status=True)
+        work = Work(functions=(b"gb",), chunk=True, status=True)
         async with (
             open_worker(load_abilities(work, Measurement()), server.url),
             open_client(server.url) as client,
@@ -333,20 +341,22 @@ class TestWorker:
 
         monkeypatch.setattr(load, "run_worker", work)
         async with trio.open_nursery() as nursery:
-            await load._Working(Work(function=b"gb", patience=5), Measurement(), nursery).run(
+            await load._Working(Work(functions=(b"gb",), patience=5), Measurement(), nursery).run(
                 Destination(("unused",)), lambda: None
             )
             nursery.cancel_scope.cancel()
 
         assert 31 == trio.current_time() - began
 
-    async def test_it_has_the_name_that_it_is_given(self, server: Server) -> None:
-        async with open_command("bench", "--worker", "--client-id", "mine", "-f", "g", "-s", server.url) as command:
-            await command.stderr.wait_for(b"ready to do 'g'")
+    async def test_it_has_the_names_that_it_is_given(self, server: Server) -> None:
+        async with open_command(
+            "bench", "--worker", "--client-id", "mine", "-f", "g", "-f", "h", "-s", server.url
+        ) as command:
+            await command.stderr.wait_for(b"ready to do 'g' and 'h'")
             result = await invoke("admin", "workers", "--json")
 
         row = json.loads(result.stdout)[0]
-        assert ("mine", ["g", "shutdown", "blobslap_worker_ping"]) == (row["client_id"], row["functions"])
+        assert ("mine", ["g", "h", "shutdown", "blobslap_worker_ping"]) == (row["client_id"], row["functions"])
 
 
 class TestRate:
