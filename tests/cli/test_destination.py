@@ -78,7 +78,7 @@ async def test_doctor_speaks_tls(certificates: Certificates, tmp_path: Path, whe
         result = await invoke("doctor", str(server.addresses[0]), "-S", "--ssl-ca-file", certificates.ca)
 
     assert (0, "") == (result.exit_code, result.stderr)
-    assert ", with TLS\n" in result.stdout
+    assert "ok       tls: TLSv1.3, " in result.stdout
 
 
 async def test_certificate_of_the_peer_is_shown_where_it_is_asked_for(certificates: Certificates) -> None:
