@@ -16,6 +16,7 @@ from ..client import Client, Priority, open_client
 from ..errors import JobError, ServerError, ServersUnavailable
 from ..worker import Abilities, CallNext, Job, Shutdown, Worker, open_worker, run_worker
 from .destination import Destination
+from .idleness import Idleness
 from .measuring import Measurement
 from .running import stop_on_signals
 
@@ -231,25 +232,24 @@ async def run_workers(
 
 
 class _Working:
-    """Several workers that end together. The mutable state is which there are, and how many jobs run."""
+    """Several workers that end together. The mutable state is which there are."""
 
     def __init__(self, work: Work, measurement: Measurement, nursery: trio.Nursery) -> None:
         self._work = work
         self._measurement = measurement
         self._nursery = nursery
         self._workers: list[Worker] = []
-        self._running = 0
-        self._patience = trio.CancelScope()
+        self._idleness = Idleness(work.patience)
 
     async def run(self, destination: Destination, ready: Callable[[], None]) -> None:
         await self._nursery.start(stop_on_signals, self._drain, self._nursery.cancel_scope)
-        with self._patience:
-            async with trio.open_nursery() as nursery:
-                for _ in range(self._work.connections):
-                    self._workers.append(await nursery.start(self._work_on, destination))
-                ready()
-                self._measurement.begin()
-                self._wait_for_jobs()
+        self._nursery.start_soon(self._end_when_idle)
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._work.connections):
+                self._workers.append(await nursery.start(self._work_on, destination))
+            ready()
+            self._measurement.begin()
+            self._idleness.begin()
 
     async def _work_on(self, destination: Destination, task_status: trio.TaskStatus[Worker]) -> None:
         await run_worker(
@@ -258,28 +258,22 @@ class _Working:
             ssl_context=destination.tls,
             concurrency=self._work.concurrency,
             client_id=self._work.client_id,
-            middleware=[self._watch],
+            middleware=[self._idleness.watch, self._count],
             task_status=task_status,
         )
         # By a job that told it to, or because all do.
         await self._drain()
 
-    async def _watch(self, job: Job, call_next: CallNext) -> bytes:
-        self._running += 1
-        self._patience.deadline = math.inf
-        try:
-            result = await call_next()
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._wait_for_jobs()
+    async def _count(self, job: Job, call_next: CallNext) -> bytes:
+        result = await call_next()
         if self._work.count is not None and self._measurement.jobs >= self._work.count:
             # So that its worker asks for no other job, and then all end.
             raise Shutdown(result)
         return result
 
-    def _wait_for_jobs(self) -> None:
-        self._patience.deadline = trio.current_time() + self._work.patience
+    async def _end_when_idle(self) -> None:
+        await self._idleness.wait()
+        await self._drain()
 
     async def _drain(self) -> None:
         async with trio.open_nursery() as nursery:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import signal
 from array import array
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import pytest
@@ -15,13 +14,10 @@ import trio
 from trio.testing import MockClock
 
 from gearman_trio import Abilities, Fail, Job, JobData, JobStatus, Listen, Server, open_client, open_server, open_worker
-from gearman_trio.cli import load
-from gearman_trio.cli.destination import Destination
 from gearman_trio.cli.load import SHUTDOWN, Work, load_abilities
 from gearman_trio.cli.measuring import Latency, Measurement, Result
 from gearman_trio.cli.rate import result_lines
 from gearman_trio.client import Priority
-from gearman_trio.worker import Middleware
 
 from ..interop.conftest import open_server_of
 from ..interop.programs import run_program, wait_until
@@ -47,22 +43,6 @@ class Seen:
         @self.abilities.function(name="gb")
         async def keep(job: Job) -> None:
             self.jobs.append(job)
-
-
-class Idle:
-    """Stands in for a worker."""
-
-    async def drain(self) -> None:
-        """There is nothing to drain."""
-
-
-#: Nobody looks at it.
-JOB = cast("Job", None)
-
-
-async def done_in(seconds: float) -> bytes:
-    await trio.sleep(seconds)
-    return b"x"
 
 
 class TestMeasurement:
@@ -319,34 +299,6 @@ class TestWorker:
             assert code == await command.wait_ended()
 
         assert 0 == json.loads(command.stdout.data)["jobs"]
-
-    async def test_time_without_jobs_is_counted_from_the_last_one_on(
-        self, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A stand-in for the worker, which would need sockets, does jobs that overlap, for longer than the patience."""
-        began = trio.current_time()
-
-        async def work(
-            *_: object, middleware: list[Middleware], task_status: trio.TaskStatus[Idle], **__: object
-        ) -> None:
-            async def job(after: float, seconds: float) -> None:
-                await trio.sleep(after)
-                assert b"x" == await middleware[0](JOB, partial(done_in, seconds))
-
-            task_status.started(Idle())
-            async with trio.open_nursery() as nursery:
-                for after, seconds in ((2, 20), (4, 3), (25, 1)):
-                    nursery.start_soon(job, after, seconds)
-                nursery.start_soon(trio.sleep_forever)
-
-        monkeypatch.setattr(load, "run_worker", work)
-        async with trio.open_nursery() as nursery:
-            await load._Working(Work(functions=(b"gb",), patience=5), Measurement(), nursery).run(
-                Destination(("unused",)), lambda: None
-            )
-            nursery.cancel_scope.cancel()
-
-        assert 31 == trio.current_time() - began
 
     async def test_it_has_the_names_that_it_is_given(self, server: Server) -> None:
         async with open_command(

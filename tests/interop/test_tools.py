@@ -189,6 +189,13 @@ async def test_failures_are_exit_codes_of_both(server: Server) -> None:
     assert 1 == ours.exit_code
 
 
+async def test_time_that_is_over_is_an_exit_code_of_ours_alone(server: Server) -> None:
+    port = str(server.addresses[0].port)
+    await run_program(require("gearman"), "-h", "127.0.0.1", "-p", port, "-t", "50", "-f", "nobody", "x")
+
+    assert 1 == (await invoke("run", "nobody", "x", "--timeout", "0.05", "-s", server.url)).exit_code
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -231,6 +238,17 @@ async def test_workers_end_after_so_many_jobs(server: Server) -> None:
         assert 0 == await command.wait_ended()
 
     assert 0 == (await rows(server, "status"))[0]["total"]
+
+
+async def test_worker_may_end_after_a_time_without_jobs(server: Server) -> None:
+    """Gearman says that the time is over, and goes on; again and again."""
+    gearman = [require("gearman"), "-w", "-h", "127.0.0.1", "-p", str(server.addresses[0].port)]
+    async with open_program(*gearman, "-t", "50", "-f", "f", "--", "true") as program:
+        await wait_until(lambda: program.stderr.count(b"timeout reached") > 1)
+
+    arguments = ["--idle-timeout", "0.05", "--server", server.url]
+    async with open_command("worker", "f", "--exec", "true", *arguments) as command:
+        assert 0 == await command.wait_ended()
 
 
 #: What gearadmin asks, and our subcommand; both print the same words, but for our heading and words for numbers.
@@ -316,7 +334,7 @@ def test_every_row_is_tried() -> None:
     """But for what tells where the server is, and what ours has no counterpart of."""
     tried = {
         "gearman, as a client": {flag for each in CLIENTS for flag in each[0].split()} | {"-b"},
-        "gearman, as a worker": {"-f", "-c", "-n", "-N"},
+        "gearman, as a worker": {"-f", "-c", "-n", "-N", "-t"},
         "gearadmin": {*QUESTIONS, "--workers", *(deed.split()[0] for deed in DEEDS)},
     }
     apart = {"-h", "-p", "-S", "-H", "--help", "-v", "--host", "--port", "--ssl"}
