@@ -155,6 +155,22 @@ async def test_version_that_the_server_does_not_speak_is_refused(certificates: C
     assert [3, 0] == [newer.exit_code, older.exit_code]
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--ssl", "-S", "--ssl-ca-file={ca}", "--ssl-certificate={certificate}", "--ssl-minimum-version=1.2"],
+)
+async def test_every_option_about_tls_says_that_it_is_spoken(
+    server: Server, certificates: Certificates, option: str
+) -> None:
+    option = option.format(ca=certificates.ca, certificate=certificates.certificate)
+    own = ["--ssl-key", certificates.key] if "certificate" in option else []
+
+    result = await invoke("admin", "version", "-s", server.url, option, *own)
+
+    assert 3 == result.exit_code
+    assert "WRONG_VERSION_NUMBER" in result.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [[], ["--processes", "2"]], ids=["one process", "two processes"])
 async def test_worker_serves_servers_with_tls(certificates: Certificates, processes: Sequence[str]) -> None:
