@@ -26,13 +26,14 @@ __all__ = ["bench_command"]
 #: What a packet can carry.
 _MAX_WORKLOAD_BYTES: Final = 2**32 - 1
 
-_Function = Annotated[
-    str,
+_Functions = Annotated[
+    list[str] | None,
     typer.Option(
         "--function",
         "-f",
         metavar="NAME",
-        help="The function.",
+        help="The function; may be repeated, and that of each job is drawn by lot then.",
+        show_default="gb",
         callback=checked(lambda text: function_name(os.fsencode(text))),
     ),
 ]
@@ -134,7 +135,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of lines
 def bench_command(
     destination: Destination,
     *,
-    function: _Function = "gb",
+    function: _Functions = None,
     worker: _Worker = False,
     with_worker: _WithWorker = False,
     connections: _Connections = 1,
@@ -163,9 +164,9 @@ def bench_command(
     Exit codes: 0 all were done, 1 some failed or were lost, or it took too long, 2 wrong usage, 3 the job server was
     not reached or went away, 4 it refused some.
     """
-    name = os.fsencode(function)
+    names = tuple(map(os.fsencode, function or ["gb"]))
     work = Work(
-        function=name,
+        functions=names,
         concurrency=concurrency,
         chunk=chunk,
         status=status,
@@ -175,7 +176,7 @@ def bench_command(
         client_id=client_id,
     )
     load = Load(
-        function=name,
+        functions=names,
         connections=connections,
         jobs=jobs,
         count=count or 1,
@@ -243,7 +244,7 @@ async def _bench(destination: Destination, asked: Load | Work, limit: float, out
         if measurement.ended or ended:
             _print_result(measurement, as_json=output.as_json)
     if not ended:
-        hint = "" if measurement.ended else f"; is there a worker for {_text(asked.function)!r}?"
+        hint = "" if measurement.ended else f"; is there a worker for {_text(asked)}?"
         fail(Exit.JOB_FAILED, f"--timeout: not done within {limit:g} s{hint}")
     if measurement.failed:
         fail(Exit.JOB_FAILED, f"{measurement.failed} jobs failed, the last one with: {measurement.trouble}")
@@ -254,12 +255,11 @@ async def _bench(destination: Destination, asked: Load | Work, limit: float, out
 
 
 def _say_ready(work: Work) -> None:
-    name = _text(work.function)
-    typer.echo(f"gearman-trio: ready to do {name!r}; Ctrl-C or a job called shutdown ends this", err=True)
+    typer.echo(f"gearman-trio: ready to do {_text(work)}; Ctrl-C or a job called shutdown ends this", err=True)
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")
+def _text(asked: Load | Work) -> str:
+    return " and ".join(repr(name.decode("utf-8", "backslashreplace")) for name in asked.functions)
 
 
 def _print_result(measurement: Measurement, *, as_json: bool) -> None:

@@ -75,7 +75,7 @@ _SSL: Final = _parameter(
     "ssl",
     Annotated[
         bool,
-        typer.Option("--ssl", "-S", help="Speak TLS; a file of TLS on the command line says so too."),
+        typer.Option("--ssl", "-S", help="Speak TLS; another option about it on the command line says so too."),
     ],
     False,
 )
@@ -124,8 +124,8 @@ def _tls(context: typer.Context, given: dict[str, Any]) -> TlsOptions | None:
         source = context.get_parameter_source(parameter.name)
         return source is not None and source.name == "COMMANDLINE"
 
-    # A file that the environment names serves those who say --ssl; one that was typed in must not be passed over.
-    if not (given["ssl"] or any(map(on_command_line, _FILES))):
+    # A file that the environment names serves those who say --ssl; what was typed in must not be passed over.
+    if not (given["ssl"] or any(map(on_command_line, _TLS))):
         return None
     return TlsOptions(
         ca=given["ssl_ca_file"] or None,

@@ -10,7 +10,8 @@ import typer
 
 from ..transport import parse_address
 from .destination import Destination, asks_server_argument
-from .examination import Finding, Verdict, examine
+from .examination import examine
+from .finding import Finding, Verdict
 from .options import JsonOption
 from .running import Exit, run_async
 

@@ -16,6 +16,7 @@ from ..client import Client, Priority, open_client
 from ..errors import JobError, ServerError, ServersUnavailable
 from ..worker import Abilities, CallNext, Job, Shutdown, Worker, open_worker, run_worker
 from .destination import Destination
+from .idleness import Idleness
 from .measuring import Measurement
 from .running import stop_on_signals
 
@@ -39,7 +40,7 @@ class Work:
     """What a worker does.
 
     Attributes:
-        function: its name.
+        functions: their names, which all do the same.
         concurrency: how many jobs it does at once.
         chunk: whether it sends the workload back in parts, else nothing.
         status: whether it tells how far each job is.
@@ -49,7 +50,7 @@ class Work:
         client_id: how the job server calls them.
     """
 
-    function: bytes
+    functions: tuple[bytes, ...]
     concurrency: int = 1
     chunk: bool = False
     status: bool = False
@@ -64,7 +65,7 @@ class Load:
     """What clients submit.
 
     Attributes:
-        function: its name.
+        functions: their names; that of each job is drawn by lot.
         connections: how many clients there are.
         jobs: how many jobs are under way at once, of each client.
         count: how many times that many each client submits.
@@ -79,7 +80,7 @@ class Load:
         stop_server: whether the server is told to.
     """
 
-    function: bytes
+    functions: tuple[bytes, ...]
     connections: int = 1
     jobs: int = 10
     count: int = 1
@@ -160,12 +161,13 @@ class _Submitting:
         for _ in range(self._load.count):
             workload = self._blob[: lot.randint(self._load.min_bytes, self._load.max_bytes)]
             unique = b"%d" % lot.randrange(self._load.unique_ids) if self._load.unique_ids else None
+            function = lot.choice(self._load.functions)
             began = trio.current_time()
             try:
                 if self._load.background:
-                    await client.submit(self._load.function, workload, unique=unique)
+                    await client.submit(function, workload, unique=unique)
                 else:
-                    await client.run(self._load.function, workload, unique=unique)
+                    await client.run(function, workload, unique=unique)
             except JobError as exc:
                 measurement.failed += 1
                 measurement.trouble = str(exc)
@@ -184,7 +186,6 @@ def load_abilities(work: Work, measurement: Measurement) -> Abilities:
     """The functions of a worker, which counts its jobs."""
     abilities = Abilities()
 
-    @abilities.function(name=work.function)
     async def slap(job: Job) -> bytes:
         size = math.ceil(len(job.workload) / _PARTS)
         for part in range(_PARTS if work.chunk or work.status else 0):
@@ -194,6 +195,9 @@ def load_abilities(work: Work, measurement: Measurement) -> Abilities:
                 await job.status(part + 1, _PARTS)
         measurement.add(len(job.workload))
         return b""
+
+    for name in work.functions:
+        abilities.function(name=name)(slap)
 
     @abilities.function(name=SHUTDOWN)
     async def shut_down() -> bytes:
@@ -228,25 +232,24 @@ async def run_workers(
 
 
 class _Working:
-    """Several workers that end together. The mutable state is which there are, and how many jobs run."""
+    """Several workers that end together. The mutable state is which there are."""
 
     def __init__(self, work: Work, measurement: Measurement, nursery: trio.Nursery) -> None:
         self._work = work
         self._measurement = measurement
         self._nursery = nursery
         self._workers: list[Worker] = []
-        self._running = 0
-        self._patience = trio.CancelScope()
+        self._idleness = Idleness(work.patience)
 
     async def run(self, destination: Destination, ready: Callable[[], None]) -> None:
         await self._nursery.start(stop_on_signals, self._drain, self._nursery.cancel_scope)
-        with self._patience:
-            async with trio.open_nursery() as nursery:
-                for _ in range(self._work.connections):
-                    self._workers.append(await nursery.start(self._work_on, destination))
-                ready()
-                self._measurement.begin()
-                self._wait_for_jobs()
+        self._nursery.start_soon(self._end_when_idle)
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._work.connections):
+                self._workers.append(await nursery.start(self._work_on, destination))
+            ready()
+            self._measurement.begin()
+            self._idleness.begin()
 
     async def _work_on(self, destination: Destination, task_status: trio.TaskStatus[Worker]) -> None:
         await run_worker(
@@ -255,28 +258,22 @@ class _Working:
             ssl_context=destination.tls,
             concurrency=self._work.concurrency,
             client_id=self._work.client_id,
-            middleware=[self._watch],
+            middleware=[self._idleness.watch, self._count],
             task_status=task_status,
         )
         # By a job that told it to, or because all do.
         await self._drain()
 
-    async def _watch(self, job: Job, call_next: CallNext) -> bytes:
-        self._running += 1
-        self._patience.deadline = math.inf
-        try:
-            result = await call_next()
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._wait_for_jobs()
+    async def _count(self, job: Job, call_next: CallNext) -> bytes:
+        result = await call_next()
         if self._work.count is not None and self._measurement.jobs >= self._work.count:
             # So that its worker asks for no other job, and then all end.
             raise Shutdown(result)
         return result
 
-    def _wait_for_jobs(self) -> None:
-        self._patience.deadline = trio.current_time() + self._work.patience
+    async def _end_when_idle(self) -> None:
+        await self._idleness.wait()
+        await self._drain()
 
     async def _drain(self) -> None:
         async with trio.open_nursery() as nursery:

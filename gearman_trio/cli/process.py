@@ -17,6 +17,7 @@ from ..worker.health import Health, serve_health
 from ..worker.options import OnLost
 from .destination import Destination
 from .exec_worker import Output
+from .idleness import Idleness
 from .leash import Leash, Report
 from .logs import NOTICE
 from .running import stop_on_signals
@@ -46,6 +47,7 @@ class WorkerCommand:
     program: str | None = None
     output: Output = Output.RESULT
     count: int | None = None
+    idle_timeout: float = math.inf
 
     def arguments(self, number: int) -> list[str]:
         """The command line of a worker process that does the same; its client ID has its number."""
@@ -112,6 +114,7 @@ class _Work:
         self._draining = False
         self._dial = dialer(None, command.destination.tls)
         self._dialled = trio.Event()
+        self._idleness = Idleness(command.idle_timeout)
 
     async def run(self, on_change: Callable[[], None]) -> None:
         """Do jobs until the worker has ended.
@@ -124,6 +127,7 @@ class _Work:
         logged = [log_jobs] if logging.getLogger("gearman_trio").isEnabledFor(logging.INFO) else []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow, on_change)
+            nursery.start_soon(self._end_when_idle)
             async with trio.open_nursery() as working:
                 self._worker = await working.start(
                     partial(
@@ -137,10 +141,11 @@ class _Work:
                         on_lost=command.on_lost,
                         drain_seconds=seconds,
                         lifespan=self._target.lifespan,
-                        middleware=[*logged, *self._target.middleware],
+                        middleware=[self._idleness.watch, *logged, *self._target.middleware],
                     )
                 )
                 logger.log(NOTICE, "ready")
+                self._idleness.begin()
                 on_change()
             nursery.cancel_scope.cancel(reason="the worker has ended")
 
@@ -151,6 +156,11 @@ class _Work:
             self.stop()
         else:
             await self._worker.drain()
+
+    async def _end_when_idle(self) -> None:
+        await self._idleness.wait()
+        logger.log(NOTICE, "there was no job for %g s", self._command.idle_timeout)
+        await self.drain()
 
     def stop(self) -> None:
         """End everything at once."""

@@ -56,6 +56,8 @@ async def _move_bar(measurement: Measurement, total: int | None, console: Consol
         TextColumn("{task.fields[current]:,.0f} jobs/s"),
         TimeElapsedColumn(),
     )
+    while not measurement.ended:  # noqa: ASYNC110 - nothing tells, and a bar need not be there at once
+        await trio.sleep(_TERMINAL_SECONDS)
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         shown = bar.add_task("", total=total, current=0.0)
         before, then = 0, trio.current_time()

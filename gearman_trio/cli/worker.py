@@ -65,6 +65,16 @@ _Count = Annotated[
     int | None,
     typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
 ]
+_IdleTimeout = Annotated[
+    float,
+    typer.Option(
+        "--idle-timeout",
+        metavar="SECONDS",
+        parser=seconds,
+        help="End after this time without a job.",
+        show_default="no limit",
+    ),
+]
 _Concurrency = Annotated[
     int,
     typer.Option(
@@ -139,6 +149,7 @@ def worker_command(
     program: _Program = None,
     output: _Output = Output.RESULT,
     count: _Count = None,
+    idle_timeout: _IdleTimeout = math.inf,
     processes: _Processes = None,
     reload: _Reload = False,
     health: _Health = None,
@@ -173,6 +184,7 @@ def worker_command(
         program=program,
         output=output,
         count=count,
+        idle_timeout=idle_timeout,
     )
     with errors_reported():
         _check_program(command, supervised=processes is not None, reload=reload)
@@ -193,7 +205,11 @@ def worker_command(
 
 
 def _check_program(command: WorkerCommand, *, supervised: bool, reload: bool) -> None:
-    """Refuse what has no sense with a program, or without one."""
+    """Refuse what has no sense with a program, or without one, or with a supervisor."""
+    if (supervised or reload) and command.idle_timeout != math.inf:
+        raise ConfigError(
+            "--idle-timeout: with --processes or --reload, a process that ends is replaced by another one"
+        )
     if command.program is None:
         if command.count is not None:
             raise ConfigError("--count: a program must be given with --exec")

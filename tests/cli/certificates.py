@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import attrs
@@ -33,10 +34,10 @@ class Certificates:
         return TlsOptions(certificate=self.certificate, key=self.key, ca=self.ca if asks_peers else None)
 
 
-def make_certificates(folder: Path) -> Certificates:
+def make_certificates(folder: Path, *, not_after: datetime.datetime | None = None) -> Certificates:
     """Make files for the names that servers on this machine are connected to by."""
     authority = trustme.CA()
-    issued = authority.issue_cert("localhost", "127.0.0.1")
+    issued = authority.issue_cert("localhost", "127.0.0.1", not_after=not_after)
     found = Certificates(*(str(folder / name) for name in ("ca.pem", "other-ca.pem", "cert.pem", "key.pem")))
     authority.cert_pem.write_to_path(found.ca)
     trustme.CA().cert_pem.write_to_path(found.other_ca)

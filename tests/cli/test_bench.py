@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import signal
 from array import array
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import pytest
@@ -15,13 +14,10 @@ import trio
 from trio.testing import MockClock
 
 from gearman_trio import Abilities, Fail, Job, JobData, JobStatus, Listen, Server, open_client, open_server, open_worker
-from gearman_trio.cli import load
-from gearman_trio.cli.destination import Destination
 from gearman_trio.cli.load import SHUTDOWN, Work, load_abilities
 from gearman_trio.cli.measuring import Latency, Measurement, Result
 from gearman_trio.cli.rate import result_lines
 from gearman_trio.client import Priority
-from gearman_trio.worker import Middleware
 
 from ..interop.conftest import open_server_of
 from ..interop.programs import run_program, wait_until
@@ -47,22 +43,6 @@ class Seen:
         @self.abilities.function(name="gb")
         async def keep(job: Job) -> None:
             self.jobs.append(job)
-
-
-class Idle:
-    """Stands in for a worker."""
-
-    async def drain(self) -> None:
-        """There is nothing to drain."""
-
-
-#: Nobody looks at it.
-JOB = cast("Job", None)
-
-
-async def done_in(seconds: float) -> bytes:
-    await trio.sleep(seconds)
-    return b"x"
 
 
 class TestMeasurement:
@@ -189,6 +169,14 @@ async def test_so_many_jobs_of_each_client_are_under_way(server: Server, nursery
         await wait_until(lambda: server.statistics().counters.completed == 24)
 
 
+async def test_functions_are_drawn_by_lot(server: Server) -> None:
+    found = await bench("-b", "-n", "1", "-c", "40", "-f", "one", "-f", "two", "-f", "three", "--seed", "1")
+
+    rows = {row.name: row.normal for row in server.statistics().functions}
+    assert {b"one", b"two", b"three"} == set(rows)
+    assert 40 == found["jobs"] == sum(rows.values())
+
+
 class TestTrouble:
     async def test_failed_jobs_are_exit_code_1(self, server: Server) -> None:
         abilities = Abilities()
@@ -264,7 +252,7 @@ class TestTrouble:
 
 class TestWorker:
     async def test_it_sends_chunks_and_statuses(self, server: Server) -> None:
-        work = Work(function=b"gb", chunk=True, status=True)
+        work = Work(functions=(b"gb",), chunk=True, status=True)
         async with (
             open_worker(load_abilities(work, Measurement()), server.url),
             open_client(server.url) as client,
@@ -312,41 +300,15 @@ class TestWorker:
 
         assert 0 == json.loads(command.stdout.data)["jobs"]
 
-    async def test_time_without_jobs_is_counted_from_the_last_one_on(
-        self, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A stand-in for the worker, which would need sockets, does jobs that overlap, for longer than the patience."""
-        began = trio.current_time()
-
-        async def work(
-            *_: object, middleware: list[Middleware], task_status: trio.TaskStatus[Idle], **__: object
-        ) -> None:
-            async def job(after: float, seconds: float) -> None:
-                await trio.sleep(after)
-                assert b"x" == await middleware[0](JOB, partial(done_in, seconds))
-
-            task_status.started(Idle())
-            async with trio.open_nursery() as nursery:
-                for after, seconds in ((2, 20), (4, 3), (25, 1)):
-                    nursery.start_soon(job, after, seconds)
-                nursery.start_soon(trio.sleep_forever)
-
-        monkeypatch.setattr(load, "run_worker", work)
-        async with trio.open_nursery() as nursery:
-            await load._Working(Work(function=b"gb", patience=5), Measurement(), nursery).run(
-                Destination(("unused",)), lambda: None
-            )
-            nursery.cancel_scope.cancel()
-
-        assert 31 == trio.current_time() - began
-
-    async def test_it_has_the_name_that_it_is_given(self, server: Server) -> None:
-        async with open_command("bench", "--worker", "--client-id", "mine", "-f", "g", "-s", server.url) as command:
-            await command.stderr.wait_for(b"ready to do 'g'")
+    async def test_it_has_the_names_that_it_is_given(self, server: Server) -> None:
+        async with open_command(
+            "bench", "--worker", "--client-id", "mine", "-f", "g", "-f", "h", "-s", server.url
+        ) as command:
+            await command.stderr.wait_for(b"ready to do 'g' and 'h'")
             result = await invoke("admin", "workers", "--json")
 
         row = json.loads(result.stdout)[0]
-        assert ("mine", ["g", "shutdown", "blobslap_worker_ping"]) == (row["client_id"], row["functions"])
+        assert ("mine", ["g", "h", "shutdown", "blobslap_worker_ping"]) == (row["client_id"], row["functions"])
 
 
 class TestRate:

@@ -78,7 +78,7 @@ async def test_doctor_speaks_tls(certificates: Certificates, tmp_path: Path, whe
         result = await invoke("doctor", str(server.addresses[0]), "-S", "--ssl-ca-file", certificates.ca)
 
     assert (0, "") == (result.exit_code, result.stderr)
-    assert ", with TLS\n" in result.stdout
+    assert "ok       tls: TLSv1.3, " in result.stdout
 
 
 async def test_certificate_of_the_peer_is_shown_where_it_is_asked_for(certificates: Certificates) -> None:
@@ -153,6 +153,22 @@ async def test_version_that_the_server_does_not_speak_is_refused(certificates: C
         older = await invoke(*call, "--ssl-minimum-version", "1.2")
 
     assert [3, 0] == [newer.exit_code, older.exit_code]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--ssl", "-S", "--ssl-ca-file={ca}", "--ssl-certificate={certificate}", "--ssl-minimum-version=1.2"],
+)
+async def test_every_option_about_tls_says_that_it_is_spoken(
+    server: Server, certificates: Certificates, option: str
+) -> None:
+    option = option.format(ca=certificates.ca, certificate=certificates.certificate)
+    own = ["--ssl-key", certificates.key] if "certificate" in option else []
+
+    result = await invoke("admin", "version", "-s", server.url, option, *own)
+
+    assert 3 == result.exit_code
+    assert "WRONG_VERSION_NUMBER" in result.stderr
 
 
 @pytest.mark.slow

@@ -48,7 +48,8 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "json_logs": ("--json-logs", True),
 }
 
-#: Likewise, for those whose functions are a program; no process is told of a count, which is for one worker alone.
+#: Likewise, for those whose functions are a program; no process is told of a count or an
+#: idle time, which are for one worker alone.
 PROGRAM: dict[str, tuple[str, Any]] = {
     "program": ("--exec cat", "cat"),
     "output": ("--output lines", Output.LINES),
@@ -72,7 +73,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WorkerCommand]:
 
 
 def test_nothing_that_a_worker_is_told_is_forgotten() -> None:
-    assert sorted([*OPTIONS, *PROGRAM, "count"]) == sorted(field.name for field in attrs.fields(WorkerCommand))
+    assert sorted([*OPTIONS, *PROGRAM, "count", "idle_timeout"]) == sorted(
+        field.name for field in attrs.fields(WorkerCommand)
+    )
 
 
 def test_processes_are_told_what_the_command_was_told(asked: Callable[..., WorkerCommand]) -> None:
