@@ -52,6 +52,14 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Let 100,000 connections come and go, and hostile peers do all else that they do, twice; the suite has 1,000."""
+    session.install(".[test]", env=PURE)
+    command = ("python", "-m", "pytest", "tests/server/test_faults.py", "--log-cli-level=INFO", *session.posargs)
+    session.run(*command, env={"GEARMAN_TRIO_HOSTILE_CONNECTIONS": "50000", "GEARMAN_TRIO_HOSTILE_ROUNDS": "2"})
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run every program in examples/ as a reader would."""
     session.install(".[test]", env=PURE)

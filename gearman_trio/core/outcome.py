@@ -69,9 +69,9 @@ class Outcomes:
             return
         job = self._job(worker, kind, body)
         if job is not None:
-            # STATUS_RES is read by programs that expect numbers and no empty field.
-            job.numerator = fields[1] or b"0"
-            job.denominator = fields[2] or b"0"
+            # STATUS_RES is read by programs that expect numbers; gearmand has 0 there for what is none.
+            job.numerator = fields[1] if fields[1].isdigit() else b"0"
+            job.denominator = fields[2] if fields[2].isdigit() else b"0"
             body = b"\0".join(fields)
             for client in job.clients:
                 send_packet(client, _WORK_STATUS, body)
