@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import rich.console
 
+from .databases import BACKENDS
+from .durable import compare_stores, measure_foreground, measure_replay, measure_spilling
 from .embedded import measure_embedded
 from .flight import measure_abilities, measure_flight, measure_growth
 from .instructions import measure_instructions
+from .large import CASES, measure_large
 from .libraries import compare_clients, compare_workers
 from .loads import LOADS, measure_loads
 from .machine import describe
@@ -58,6 +62,17 @@ def _loads(arguments: argparse.Namespace) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
+def _durable(arguments: argparse.Namespace) -> list[Table]:
+    stores = arguments.only or list(BACKENDS)
+    measures: dict[str, Callable[[], Table]] = {
+        "stores": lambda: compare_stores(stores, arguments.rounds, arguments.jobs, progress=_progress),
+        "foreground": lambda: measure_foreground(arguments.rounds, arguments.jobs // 20, progress=_progress),
+        "replay": lambda: measure_replay(stores, arguments.replayed, progress=_progress),
+        "spilling": lambda: measure_spilling(arguments.megabytes, progress=_progress),
+    }
+    return [measure() for part, measure in measures.items() if arguments.part in {part, "all"}]
+
+
 def _plots(arguments: argparse.Namespace) -> list[Table]:
     lengths = [length for length in _LENGTHS if length <= arguments.longest]
     counts = [count for count in _SLEEPERS if count <= arguments.sleepers]
@@ -80,6 +95,10 @@ def _instructions(arguments: argparse.Namespace) -> list[Table]:
     return [measure_instructions(arguments.repeats, progress=_progress)]
 
 
+def _large(arguments: argparse.Namespace) -> list[Table]:
+    return [measure_large(arguments.only or list(CASES), arguments.size, progress=_progress)]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(":")[2])
     parser.set_defaults(pictures=[])
@@ -100,6 +119,15 @@ def _parser() -> argparse.ArgumentParser:
     loads.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of jobs")
     loads.add_argument("--most", type=int, default=1_000_000, help="the most jobs of a load (default: a million)")
     loads.add_argument("--seconds", type=float, default=5.0, help="how long connections at rest are watched")
+
+    durable = commands.add_parser("durable", help="stored jobs: beside gearmand, at a start, larger than memory")
+    durable.set_defaults(measure=_durable)
+    durable.add_argument("--only", nargs="+", choices=list(BACKENDS), help="which databases", metavar="DATABASE")
+    durable.add_argument("--part", choices=["stores", "foreground", "replay", "spilling", "all"], default="all")
+    durable.add_argument("--rounds", type=int, default=1)
+    durable.add_argument("--jobs", type=int, default=100_000, help="stored by ours; gearmand stores a 200th")
+    durable.add_argument("--replayed", type=int, default=1_000_000, help="in the store at a start")
+    durable.add_argument("--megabytes", type=int, default=500, help="of the queue larger than memory")
 
     plots = commands.add_parser("plots", help="jobs/s by the length of the queue, and by sleeping workers")
     plots.set_defaults(measure=_plots)
@@ -124,6 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
     instructions.set_defaults(measure=_instructions)
     instructions.add_argument("--repeats", type=int, default=1_000)
+
+    large = commands.add_parser("large", help="the memory of our job server for large workloads and results")
+    large.set_defaults(measure=_large)
+    large.add_argument("--only", nargs="+", choices=list(CASES), help="which cases", metavar="CASE")
+    large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
     return parser
 
 

@@ -141,10 +141,19 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     # Imported where they are needed, and an error names the extra where they are not there.
     extras = {
         "gearman_trio.cli.reload": {"watchfiles"},
+        "gearman_trio.web.actions": {"starlette"},
+        "gearman_trio.web.answers": {"starlette"},
+        "gearman_trio.web.api": {"starlette"},
+        "gearman_trio.web.asking": {"starlette"},
+        "gearman_trio.web.door": {"starlette"},
+        "gearman_trio.web.gateway": {"starlette"},
+        "gearman_trio.web.page": {"starlette"},
+        "gearman_trio.web.problems": {"starlette"},
+        "gearman_trio.web.results": {"starlette"},
+        "gearman_trio.web.streamed": {"starlette"},
         "gearman_trio.web.app": {"prometheus_client", "starlette"},
         "gearman_trio.web.metrics": {"prometheus_client"},
-        "gearman_trio.web.page": {"starlette"},
-        "gearman_trio.web.serving": {"hypercorn"},
+        "gearman_trio.web.serving": {"hypercorn", "starlette"},
         "gearman_trio.worker.health": {"h11"},
         "gearman_trio.worker.processes": {"trio_parallel"},
     }

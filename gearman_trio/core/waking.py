@@ -3,8 +3,8 @@
 Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as
 gearmand does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
 
-    Invariant: where a function that is not paused has sleepers, at least as many workers are woken for it, and have yet
-    to grab, as it has queued jobs.
+    Invariant: where a function has sleepers, at least as many workers are woken for it, and have yet to grab, as it has
+    queued jobs that workers may have: none while it is paused, and not those that cannot be fetched from the store.
 
 It can only be hurt when a wake ends without a job of that function being taken: the woken worker grabs a job of another
 function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these
@@ -66,7 +66,7 @@ class Waking:
     def job_queued(self, function: Function, now: float) -> None:
         """A job of this function was queued: wake as many sleepers as the policy says."""
         sleepers = function.sleepers
-        if not sleepers or function.paused:
+        if not sleepers or function.top == NO_PRIORITY:
             return
         if self._late:
             self._due.append(function)
@@ -114,7 +114,8 @@ class Waking:
 
     def _balance(self, function: Function, now: float) -> None:
         sleepers = function.sleepers
-        while sleepers and function.wakes < function.queued and not function.paused:
+        available = function.available if sleepers else 0
+        while sleepers and function.wakes < available:
             self._wake(next(iter(sleepers)), function, now)
 
     def _wake(self, worker: Peer, function: Function, now: float) -> None:

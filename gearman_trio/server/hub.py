@@ -6,19 +6,24 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import trio
 
-from ..core.batch import BadRow, Batch, StoredJob
+from ..core.batch import BadRow, Batch, SpilledJob, StoredJob
 from ..core.dispatcher import Dispatcher
+from ..core.inspection import Inspection
 from ..core.peer import Peer
 from ..core.policy import Policy
-from ..core.statistics import Counters, FunctionStatistics, PeerStatistics
+from ..core.statistics import Counters, FunctionStatistics, PeerStatistics, Totals
+from ..core.steering import Steering
+from ..core.tally import Failure
 
 __all__ = ["Hub", "Outlet"]
+
+T = TypeVar("T")
 
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
@@ -68,8 +73,9 @@ class Hub:
         self._now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
-        # Called when there is something to store.
+        # Called when there is something to store, and when there are workloads to fetch.
         self._on_unstored: Callable[[], None] | None = None
+        self._on_wanted: Callable[[], None] | None = None
         self._draining = False
         self._idle = trio.Event()
         # There while a task waits for it.
@@ -79,7 +85,7 @@ class Hub:
 
     def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address, admin=admin)
+        peer = self._dispatcher.connect(address, admin=admin, now=self._now())
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -121,6 +127,8 @@ class Hub:
                 outlet.flush()
         if self._on_unstored is not None and self._dispatcher.has_unstored():
             self._on_unstored()
+        if self._on_wanted is not None and self._dispatcher.has_wanted():
+            self._on_wanted()
         if self._next_deadline() < self._sleep.deadline:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
@@ -148,6 +156,10 @@ class Hub:
         """Call this whenever there is something to store; it must not wait, nor change anything here."""
         self._on_unstored = on_unstored
 
+    def keep_fetching(self, on_wanted: Callable[[], None]) -> None:
+        """Call this whenever workloads are wanted; it must not wait, nor change anything here."""
+        self._on_wanted = on_wanted
+
     def has_unstored(self) -> bool:
         """Whether there is something to store."""
         return self._dispatcher.has_unstored()
@@ -166,7 +178,26 @@ class Hub:
         self._dispatcher.refuse(text)
         self.flush()
 
-    def restore(self, stored: Sequence[StoredJob]) -> list[BadRow]:
+    def take_wanted(self) -> list[int]:
+        """The rows whose workloads are wanted; see `Dispatcher.take_wanted`."""
+        return self._dispatcher.take_wanted()
+
+    def fetched(self, workloads: Mapping[int, bytes]) -> list[bytes]:
+        """These are the workloads that the store has; gives the handles of jobs that failed for want of theirs."""
+        lost = self._dispatcher.fetched(workloads, self._now())
+        self.flush()
+        return lost
+
+    def not_fetched(self) -> None:
+        """The store does not answer."""
+        self._dispatcher.not_fetched()
+        self.flush()
+
+    def spilled(self) -> tuple[int, int]:
+        """How many jobs have their workload in the store alone, and how many bytes these are."""
+        return self._dispatcher.spilled()
+
+    def restore(self, stored: Sequence[StoredJob | SpilledJob]) -> list[BadRow]:
         """Jobs of an earlier run have come back; those given back cannot be jobs."""
         bad = self._dispatcher.restore(stored, self._now())
         self.flush()
@@ -203,13 +234,39 @@ class Hub:
             # Without a checkpoint between them the pieces would be as bad as the whole.
             await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
+    def epoch(self) -> float:
+        """What the wall clock says, in seconds."""
+        return self._epoch_clock()
+
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
         self._dispatcher.set_clock(self._epoch_clock() - self._now())
 
+    def steer(self, action: Callable[[Steering], T]) -> T:
+        """Do what an operator wants, and give what that gives."""
+        result = action(self._dispatcher.steering(self._now()))
+        self.flush()
+        return result
+
+    @property
+    def inspection(self) -> Inspection:
+        """Answers questions about single jobs."""
+        return self._dispatcher.inspection
+
     def counters(self) -> Counters:
         """What has been done since the start."""
         return self._dispatcher.counters()
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        totals = self._dispatcher.totals()
+        for outlet in self._outlets.values():
+            totals.outbox_bytes += outlet.unsent_bytes
+        return totals
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed."""
+        return self._dispatcher.failures()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now."""

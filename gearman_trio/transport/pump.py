@@ -49,6 +49,9 @@ _MAX_PIECES: Final = 1024
 
 pump_available: Final = hasattr(select, "epoll")
 
+#: No view of what was sent: that would keep it in memory.
+_NOTHING: Final = memoryview(b"")
+
 # The values of Linux's headers; the names are missing from `select` where there is no epoll.
 _IN: Final = 0x001
 _OUT: Final = 0x004
@@ -109,7 +112,7 @@ class PumpedSocket:
         # Whether the owner may have room for what comes next.
         self._in_place = False
         # Invariant: where the first is empty the second is too, and together they are `unsent_bytes` long.
-        self._unsent = memoryview(b"")
+        self._unsent = _NOTHING
         self._queued: deque[bytes] = deque()
         self._watched = _IN
 
@@ -218,13 +221,14 @@ class PumpedSocket:
             self.unsent_bytes = count
         self.unsent_bytes -= count
         self.late_bytes += count
-        self._unsent = self._unsent[count:]
-        if not self._unsent:
-            if self._queued:
-                self._unsent = memoryview(self._take_queued())
-            else:
-                self._watch()
-                self.owner.sent_all()
+        if count < len(self._unsent):
+            self._unsent = self._unsent[count:]
+        elif self._queued:
+            self._unsent = memoryview(self._take_queued())
+        else:
+            self._unsent = _NOTHING
+            self._watch()
+            self.owner.sent_all()
 
     def _take_queued(self) -> bytes:
         queued = self._queued

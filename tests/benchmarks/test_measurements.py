@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.databases import BACKENDS
+from benchmarks.durable import compare_stores, measure_foreground, measure_replay, measure_spilling
 from benchmarks.embedded import measure_embedded
 from benchmarks.flight import measure_abilities, measure_flight, measure_growth
 from benchmarks.instructions import count_instructions
@@ -41,6 +43,36 @@ def test_every_load_is_one_that_the_generator_knows() -> None:
 
     assert {"run", "spread", "enqueue", "drain"} == modes
     assert all(load.about for load in LOADS.values())
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("name", BACKENDS)
+def test_stores(name: str) -> None:
+    require("gearmand")
+    program = {"MariaDB": "mariadbd", "Redis": "redis-server", "PostgreSQL": "postgres"}.get(name, "gearmand")
+    # Debian keeps those of PostgreSQL where no PATH looks.
+    if not list(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")):
+        require(program)
+    table = compare_stores([name], 1, 100, progress=told)
+    (start,) = measure_replay([name], 100, progress=told).rows
+
+    assert [name] * 5 == [row[0] for row in table.rows]
+    assert all(row[4].endswith("x") for row in table.rows)
+    assert name == start[0]
+
+
+def test_foreground_jobs_beside_a_busy_store() -> None:
+    rows = measure_foreground(1, 100, progress=told).rows
+
+    assert ["none", "in memory", "in SQLite"] == [row[0] for row in rows]
+    assert "1.00x" == rows[1][3]
+
+
+def test_a_queue_larger_than_memory() -> None:
+    whole, spilled = measure_spilling(8, progress=told).rows
+
+    assert ("none", "4,096") == (whole[0], spilled[0])
+    assert all(float(cell.replace(",", "")) > 0 for cell in [*whole[1:], *spilled[1:]])
 
 
 @pytest.mark.interop

@@ -44,6 +44,9 @@ class Wire:
         client.send(packet, function, b"", workload)
         client.leave()
 
+    def received(self) -> None:
+        """A peer has sent something."""
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
         self.broker.expire(self.now)
@@ -59,6 +62,7 @@ class WirePeer:
 
     def raw(self, data: bytes) -> None:
         self._wire.broker.receive(self.end, data, self._wire.now)
+        self._wire.received()
 
     def send(self, name: str, *fields: bytes) -> None:
         self.raw(encode_request(PacketType[name], *fields))

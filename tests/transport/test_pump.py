@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -171,6 +172,19 @@ async def test_pieces_that_do_not_fit_are_sent_later_and_in_order(kind: socket.A
             assert b"".join([*pieces, b"gh"]) == received
             await until(lambda: owner.times_all_sent == 1)
             assert ([False, False], True, 0) == (at_once, waiting > 0, pumped.unsent_bytes)
+
+
+async def test_what_was_sent_late_is_not_kept() -> None:
+    large = bytes(20_000_000)
+    references = sys.getrefcount(large)
+    async with open_rig() as rig:
+        with rig.pumped(kind=socket.AF_INET) as (pumped, owner, theirs):
+            pumped.send_pieces([b"head", large], 20_000_004)
+            while_it_waits = sys.getrefcount(large)
+            await read(theirs, 20_000_004)
+            await until(lambda: owner.times_all_sent == 1)
+
+            assert (True, references) == (while_it_waits > references, sys.getrefcount(large))
 
 
 async def test_pieces_that_fit_are_sent_at_once_however_many() -> None:
