@@ -183,7 +183,8 @@ def list_command(
     *,
     function: FunctionArgument,
     state: Annotated[
-        Literal["committing", "queued", "running", "scheduled"] | None, typer.Option(help="Only in this state.")
+        Literal["committing", "fetching", "queued", "running", "scheduled"] | None,
+        typer.Option(help="Only in this state."),
     ] = None,
     priority: Annotated[Literal["high", "normal", "low"] | None, typer.Option(help="Only of this priority.")] = None,
     unique: Annotated[
