@@ -45,7 +45,7 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def kill(session: nox.Session) -> None:
-    """Kill a job server with a store fifty times; the suite does it three times."""
+    """Kill a job server with a store, fifty times with SQLite and ten with each other; the suite does less of it."""
     session.install(".[test]")
     command = ("python", "-m", "pytest", "tests/storage/test_kill.py", "--log-cli-level=INFO", *session.posargs)
     session.run(*command, env={"GEARMAN_TRIO_KILL_ROUNDS": "50"})
@@ -99,7 +99,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure: `nox -s bench -- libraries`, `loads`, `flight` or `instructions`; each takes --help."""
+    """Measure: `nox -s bench -- libraries`, `loads`, `durable`, `flight` or `instructions`; each takes --help."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -13,12 +13,13 @@ from typing import Final
 
 from ..protocol.codec import response_prefix
 from ..protocol.table import PacketType
-from .batch import BadRow, StoredJob
+from .batch import BadRow, SpilledJob, StoredJob
 from .job import COMMITTING, FINISHED, PRIORITIES, QUEUED, Job
 from .ledger import Ledger
 from .peer import Peer
 from .registry import Registry
 from .replies import error_packet, handle_packet, send_handle
+from .tally import ABANDONED, REFUSED
 from .waking import Waking
 
 __all__ = ["Commits"]
@@ -108,6 +109,8 @@ class Commits:
             for job in done.jobs:
                 job.commit = 0
                 if job.state == COMMITTING:
+                    if 0 < self._policy.spill_bytes < job.size and job.unique != b"-":
+                        self._registry.spill(job)
                     self._begin(job, epoch, now)
 
     def refuse(self, text: str) -> None:
@@ -125,16 +128,21 @@ class Commits:
         for job in jobs:
             self._withdraw(job)
 
-    def restore(self, stored: Sequence[StoredJob], epoch: float, now: float) -> list[BadRow]:
+    def restore(self, stored: Sequence[StoredJob | SpilledJob], epoch: float, now: float) -> list[BadRow]:
         """Bring back jobs of an earlier run, in this order. Those that cannot be are left out, with the reason."""
         registry = self._registry
         bad: list[BadRow] = []
-        for record in stored:
+        for each in stored:
+            record = each if isinstance(each, StoredJob) else each.job
             reason = self._defect(record)
             if reason:
                 bad.append(BadRow(record.row, reason))
                 continue
-            self._begin(registry.restore(record), epoch, now)
+            # On this server's clock, which did not run when the job was submitted.
+            job = registry.restore(each, now - max(0.0, epoch - record.created))
+            self._begin(job, epoch, now)
+            if job.state == QUEUED:
+                job.since = max(job.created_at, now - (epoch - record.run_at))
         return bad
 
     def _defect(self, record: StoredJob) -> str:
@@ -167,9 +175,9 @@ class Commits:
         for held in peer.take_due(number):
             if held.job.commit == _REFUSED:
                 self._registry.counters.rejected += 1
-                held.answer = error_packet("QUEUE_ERROR", self.refusal)
+                held.answer = [error_packet("QUEUE_ERROR", self.refusal)]
             else:
-                held.answer = handle_packet(_JOB_CREATED, held.job)
+                held.answer = [handle_packet(_JOB_CREATED, held.job)]
         peer.advance()
 
     def _withdraw(self, job: Job) -> None:
@@ -178,13 +186,13 @@ class Commits:
         job.commit = 0
         if job.state == COMMITTING:
             registry.counters.refused += 1
-            registry.remove(job)
+            registry.remove(job, REFUSED)
             return
         self._ledger.remove(job)
         job.background = False
         if not job.clients and job.state == QUEUED:
             registry.counters.abandoned += 1
-            registry.remove(job)
+            registry.remove(job, ABANDONED)
 
     def _open(self) -> _Waiting:
         """What waits for the batch that is being filled."""

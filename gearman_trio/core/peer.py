@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..protocol.codec import Decoder
 from .deadlines import Timer
+from .tally import Traffic
 
 if TYPE_CHECKING:
     from .function import Function
@@ -31,13 +32,13 @@ _HELD_BYTES: Final = 100
 
 
 class Held:
-    """The answer to a submission whose job is yet to be stored.
+    """The answer to a submission whose job is yet to be stored, or to a grab whose job is yet to be fetched.
 
     Attributes:
         job: the job.
-        number: of the batch that stores it.
-        size: of the workload.
-        answer: the packet, once it is known whether the job is stored; until then ``b""``.
+        number: of the batch that stores it; 0 for a grab.
+        size: of the workload that is held meanwhile.
+        answer: the packet, once it is known; until then empty. It may be in two pieces, of which the second is long.
     """
 
     __slots__ = ("answer", "job", "number", "size")
@@ -46,7 +47,7 @@ class Held:
         self.job = job
         self.number = number
         self.size: int = len(job.workload)
-        self.answer: bytes = b""
+        self.answer: list[bytes] = []
 
 
 class Peer:
@@ -75,9 +76,12 @@ class Peer:
         sleeping: whether it waits for NOOP. Invariant: then it is among the sleepers of each of its abilities.
         woken_for: the function whose job it was woken for, until it grabs.
         wake_timer: ends the wait for that grab.
-        released: handles of running jobs that were cancelled; the results still to come are dropped.
+        released: handles of running jobs that were cancelled or taken away; the results still to come are dropped.
         raised: the handle of the last job that it ended by WORK_EXCEPTION; a WORK_FAIL may follow.
-        heard_at: when it last sent anything.
+        connected_at: when it came, in monotonic seconds.
+        heard_at: when it last sent anything, likewise.
+        received_bytes: how much it has sent.
+        sent_bytes: how much was handed to be sent to it.
         failure: why the connection must be closed, or empty.
         gone: whether the connection has ended.
     """
@@ -87,6 +91,7 @@ class Peer:
         "_line",
         "_storing_bytes",
         "_touched",
+        "_traffic",
         "_unanswered",
         "abilities",
         "address",
@@ -94,6 +99,7 @@ class Peer:
         "attached",
         "behind_bytes",
         "client_id",
+        "connected_at",
         "cursor",
         "decoder",
         "exceptions",
@@ -106,9 +112,11 @@ class Peer:
         "outbox",
         "outbox_bytes",
         "raised",
+        "received_bytes",
         "released",
         "rows",
         "running",
+        "sent_bytes",
         "sleeping",
         "timeouts",
         "wake_timer",
@@ -116,7 +124,13 @@ class Peer:
     )
 
     def __init__(
-        self, number: int, address: str, decoder: Decoder, touched: list[Peer], answering: dict[Peer, None]
+        self,
+        number: int,
+        address: str,
+        decoder: Decoder,
+        touched: list[Peer],
+        answering: dict[Peer, None],
+        traffic: Traffic,
     ) -> None:
         self.number = number
         self.address = address
@@ -125,6 +139,7 @@ class Peer:
         # Of the dispatcher: the peers with something in their outboxes, and those with rows to be made.
         self._touched = touched
         self._answering = answering
+        self._traffic = traffic
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
         self.admin: bool = False
@@ -148,7 +163,10 @@ class Peer:
         self.wake_timer: Timer | None = None
         self.released: set[bytes] = set()
         self.raised: bytes = b""
+        self.connected_at: float = 0.0
         self.heard_at: float = 0.0
+        self.received_bytes: int = 0
+        self.sent_bytes: int = 0
         self.failure: str = ""
         self.gone: bool = False
 
@@ -204,6 +222,14 @@ class Peer:
         self._storing_bytes += held.size
         return first
 
+    def hold_grab(self, job: Job) -> Held:
+        """Put the answer to a grab in line, to be sent with `advance` when it is set."""
+        held = Held(job, 0)
+        self._wait(held, _HELD_BYTES)
+        if not self.failure:
+            self.held = True
+        return held
+
     def take_due(self, number: int) -> list[Held]:
         """The answers that wait for a batch up to this one; whoever takes them sets them, and then calls `advance`."""
         due: list[Held] = []
@@ -225,7 +251,8 @@ class Peer:
                 if not first.answer:
                     return
                 self.behind_bytes -= _HELD_BYTES
-                self._let_through(first.answer)
+                for piece in first.answer:
+                    self._let_through(piece)
             else:
                 self.behind_bytes -= _WAITING_ANSWER_BYTES
                 self._begin(first)
@@ -266,7 +293,7 @@ class Peer:
         if self.gone or self.failure:
             return
         if self.behind_bytes > _MAX_BEHIND_BYTES:
-            why = "is yet to be stored" if self.rows is None else "is not read"
+            why = "waits for the store" if self.rows is None else "is not read"
             self.failure = f"{self.behind_bytes} bytes wait behind an answer that {why}"
             # Others may have brought it about: the runtime looks here for peers to disconnect.
             self._answering[self] = None
@@ -278,5 +305,13 @@ class Peer:
         """What is to be sent now; the outbox is empty afterwards."""
         taken = self.outbox
         self.outbox = []
+        if not self.gone:
+            self.sent_bytes += self.outbox_bytes
+            self._traffic.sent_bytes += self.outbox_bytes
         self.outbox_bytes = 0
         return taken
+
+    def count_received(self, size: int) -> None:
+        """So many bytes have come."""
+        self.received_bytes += size
+        self._traffic.received_bytes += size

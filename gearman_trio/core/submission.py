@@ -173,6 +173,7 @@ class Submissions:
             return None
         if job is not None:
             registry.counters.coalesced += 1
+            job.function.tally.coalesced += 1
             created = None
         elif self.closed:
             self._reject(client, "SHUTDOWN", "the job server is shutting down and takes no new jobs")

@@ -24,10 +24,11 @@ from typing import Final, TypeVar
 import attrs
 import trio
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, Histogram
 from ..errors import StorageError
 from ..storage import Store, StoreState, make_store
 from ..transport import Backoff
+from .fetching import Fetcher
 from .hub import Hub
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
@@ -55,31 +56,43 @@ class StoreStatistics:
         failure: why the last commit failed, or ``""``.
         refusing: whether submissions of jobs that are to be stored are refused.
         commits: how many batches were committed.
+        committing: how long each commit took, from the call to the store to its answer.
+        lag: for how long something has waited to be stored since the last commit, in seconds; 0.0 where nothing does.
         added: how many jobs they added.
         removed: how many they removed.
         restored: how many jobs came back at the start.
         quarantined: how many rows were put into quarantine, since they could not become jobs.
         replaying: whether there are more to come.
+        spilled: how many jobs have their workload in the store alone.
+        spilled_bytes: how long these workloads are together.
+        fetched: how many workloads came back for workers.
     """
 
     name: str
     failure: str
     refusing: bool
     commits: int
+    committing: Histogram
+    lag: float
     added: int
     removed: int
     restored: int
     quarantined: int
     replaying: bool
+    spilled: int = 0
+    spilled_bytes: int = 0
+    fetched: int = 0
 
 
 class Journal:
     """Carries batches to the store, and jobs back at the start. Owns the store, from when it is open."""
 
-    def __init__(self, store: Store, hub: Hub, timeout: float) -> None:
+    def __init__(self, store: Store, hub: Hub, timeout: float, spill_bytes: int = 0) -> None:
         self._store = store
         self._hub = hub
         self._timeout = timeout
+        self._spill_bytes = spill_bytes
+        self._fetcher = Fetcher(store, hub, timeout, self._call)
         # One call at a time, as the store wants it.
         self._limiter = trio.CapacityLimiter(1)
         self._backoff = Backoff(cap=_MAX_WAIT_SECONDS)
@@ -93,10 +106,18 @@ class Journal:
         self._refusing = False
         self._commits = self._added = self._removed = self._restored = self._quarantined = 0
         self._replaying = False
+        self._committing = Histogram()
+        # Since when there is something to store, or infinity.
+        self._unstored_since = inf
+        hub.keep_journal(self.wake)
+        if spill_bytes:
+            hub.keep_fetching(self._fetcher.wake)
 
     def wake(self) -> None:
         """There is something to store. Never waits."""
         self._wanted.set()
+        if self._unstored_since == inf:
+            self._unstored_since = trio.current_time()
         if self._deadline == inf:
             self._set_deadline()
 
@@ -104,6 +125,7 @@ class Journal:
         """Commit until cancelled; a commit that is under way is waited for."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_patience)
+            nursery.start_soon(self._fetcher.run)
             while True:
                 await self._wanted.wait()
                 self._wanted = trio.Event()
@@ -134,14 +156,14 @@ class Journal:
             StorageError: they cannot be read.
         """
         self._replaying = True
-        chunks = self._store.replay()
+        chunks = self._store.replay(self._spill_bytes)
         told = 0
         try:
             while True:
                 rows = await self._call(partial(next, chunks, None))
                 if rows is None:
                     break
-                stored = [row for row in rows if isinstance(row, StoredJob)]
+                stored = [row for row in rows if not isinstance(row, BadRow)]
                 refused = self._hub.restore(stored)
                 bad = [row for row in rows if isinstance(row, BadRow)] + refused
                 self._restored += len(stored) - len(refused)
@@ -157,18 +179,34 @@ class Journal:
             self._replaying = False
         logger.info("%s: all %d jobs are back", self._store.name, self._restored)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether submissions of jobs that are to be stored are refused."""
+        return self._refusing
+
+    @property
+    def replaying(self) -> bool:
+        """Whether more jobs of earlier runs are to come."""
+        return self._replaying
+
     def statistics(self) -> StoreStatistics:
         """How the store does."""
+        spilled, spilled_bytes = self._hub.spilled()
         return StoreStatistics(
             name=self._store.name,
             failure=self._failure,
             refusing=self._refusing,
             commits=self._commits,
+            committing=self._committing.copy(),
+            lag=max(0.0, trio.current_time() - self._unstored_since),
             added=self._added,
             removed=self._removed,
             restored=self._restored,
             quarantined=self._quarantined,
             replaying=self._replaying,
+            spilled=spilled,
+            spilled_bytes=spilled_bytes,
+            fetched=self._fetcher.fetched,
         )
 
     async def _commit(self, batch: Batch) -> None:
@@ -177,7 +215,9 @@ class Journal:
             try:
                 # Nobody needs an empty one stored, unless it is to tell that the store is back.
                 if not batch.empty or self._failure:
+                    begun = trio.current_time()
                     await self._call(partial(self._store.commit, batch))
+                    self._committing.add(trio.current_time() - begun)
             except StorageError as exc:
                 self._fail(str(exc))
             else:
@@ -208,7 +248,9 @@ class Journal:
 
     def _set_deadline(self) -> None:
         """Those who wait from now on wait so long; if nobody does, the first who comes sets it."""
-        self._deadline = trio.current_time() + self._timeout if self._hub.has_unstored() else inf
+        unstored = self._hub.has_unstored()
+        self._unstored_since = trio.current_time() if unstored else inf
+        self._deadline = trio.current_time() + self._timeout if unstored else inf
         self._patience.deadline = self._deadline
 
     async def _watch_patience(self) -> None:

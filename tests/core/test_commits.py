@@ -496,7 +496,7 @@ def test_a_peer_behind_whose_answer_too_much_waits_is_to_be_disconnected(wire: D
     for _ in range(70):
         client.send("ECHO_REQ", b"x" * 1_000_000)
 
-    assert client.end.failure.endswith("bytes wait behind an answer that is yet to be stored")
+    assert client.end.failure.endswith("bytes wait behind an answer that waits for the store")
     # There the runtime looks for it, for it may be others who send so much.
     assert [client.end] == list(wire.broker.answering)
 
@@ -597,7 +597,7 @@ def test_attempts_reducer_and_time_come_back() -> None:
     wire.advance(5.0)
     assert [("JOB_ASSIGN_ALL", b"H:old:1", b"f", b"", b"r", b"w")] == worker.ask("GRAB_JOB_ALL")
     worker.leave()
-    assert 1 == wire.broker.counters().failed
+    assert 1 == wire.broker.counters().lost
 
 
 def test_a_unique_id_that_is_live_already_does_not_lose_the_old_job(wire: DurableWire) -> None:

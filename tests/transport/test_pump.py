@@ -451,6 +451,19 @@ async def test_one_visit_reads_once_so_that_sockets_take_turns() -> None:
             assert reads_of_loud <= [1]
 
 
+async def test_those_that_come_last_are_visited_after_the_others_of_a_round() -> None:
+    async with open_rig() as rig:
+        with trio.CancelScope(), many(rig, 6) as peers:
+            order: list[int] = []
+            for number, (pumped, owner, theirs) in enumerate(peers):
+                pumped.last = number in {0, 3}
+                owner.on_received = lambda _, number=number: order.append(number)  # type: ignore[misc] # its default
+                theirs.send(b"x")
+            await until(lambda: len(order) == 6)
+
+            assert ([1, 2, 4, 5], [0, 3]) == (sorted(order[:4]), sorted(order[4:]))
+
+
 async def test_slow_work_gives_way_in_the_middle_of_a_round_and_nobody_is_left_out() -> None:
     """Ten sockets that cost 10 ms each are one round; Trio's other tasks do not wait 100 ms for it."""
     async with open_rig() as rig:
