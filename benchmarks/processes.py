@@ -114,7 +114,11 @@ def open_process(command: Sequence[str], *, port: int = 0, account: str = "") ->
 
 @contextmanager
 def open_server(kind: str, *options: str) -> Iterator[Running]:
-    """Run a job server, one of `SERVERS`, on a free port of `HOST` for the length of a block; options are its own.
+    """Run a job server, one of `SERVERS`, on a free port of `HOST` for the length of a block.
+
+    Args:
+        kind: which one.
+        options: of its command, besides those that every server here gets.
 
     Raises:
         Missing: it is not installed.

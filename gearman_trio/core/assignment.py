@@ -12,6 +12,7 @@ from .peer import Peer
 from .registry import Registry
 from .replies import NO_JOB, read_fields, send_assignment, send_error
 from .spill import Spill
+from .tally import ABANDONED, LOST, TIMED_OUT
 from .waking import Waking
 
 __all__ = ["Assignments"]
@@ -99,6 +100,9 @@ class Assignments:
             worker.send(NO_JOB)
         else:
             job = function.pop()
+            if worker.released:
+                # It may have been taken from this worker: from now on its results count again.
+                worker.released.discard(job.handle)
             if job.missing:
                 self._spill.fetch(job, worker, kind)
             else:
@@ -129,7 +133,8 @@ class Assignments:
         if self._policy.requeue_on_timeout:
             self._lose(job, "its time ran out", now)
         else:
-            self._outcomes.end_failed(job)
+            self._registry.counters.expired += 1
+            self._outcomes.end_failed(job, TIMED_OUT)
 
     def _lose_all(self, worker: Peer, function: Function, now: float) -> None:
         """A worker has lost its running jobs of one function."""
@@ -140,10 +145,10 @@ class Assignments:
         """A running job has lost its worker."""
         if not job.clients and not job.background:
             self._registry.counters.abandoned += 1
-            self._registry.remove(job)
+            self._registry.remove(job, ABANDONED)
         elif self._policy.max_attempts and job.attempts >= self._policy.max_attempts:
-            self._registry.counters.failed += 1
-            self._outcomes.end_failed(job)
+            self._registry.counters.lost += 1
+            self._outcomes.end_failed(job, LOST)
         else:
             self._registry.requeue(job, reason)
             self._waking.job_queued(job.function, now)

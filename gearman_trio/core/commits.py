@@ -19,6 +19,7 @@ from .ledger import Ledger
 from .peer import Peer
 from .registry import Registry
 from .replies import error_packet, handle_packet, send_handle
+from .tally import ABANDONED, REFUSED
 from .waking import Waking
 
 __all__ = ["Commits"]
@@ -131,13 +132,17 @@ class Commits:
         """Bring back jobs of an earlier run, in this order. Those that cannot be are left out, with the reason."""
         registry = self._registry
         bad: list[BadRow] = []
-        for record in stored:
-            job = record if isinstance(record, StoredJob) else record.job
-            reason = self._defect(job)
+        for each in stored:
+            record = each if isinstance(each, StoredJob) else each.job
+            reason = self._defect(record)
             if reason:
-                bad.append(BadRow(job.row, reason))
+                bad.append(BadRow(record.row, reason))
                 continue
-            self._begin(registry.restore(record), epoch, now)
+            # On this server's clock, which did not run when the job was submitted.
+            job = registry.restore(each, now - max(0.0, epoch - record.created))
+            self._begin(job, epoch, now)
+            if job.state == QUEUED:
+                job.since = max(job.created_at, now - (epoch - record.run_at))
         return bad
 
     def _defect(self, record: StoredJob) -> str:
@@ -181,13 +186,13 @@ class Commits:
         job.commit = 0
         if job.state == COMMITTING:
             registry.counters.refused += 1
-            registry.remove(job)
+            registry.remove(job, REFUSED)
             return
         self._ledger.remove(job)
         job.background = False
         if not job.clients and job.state == QUEUED:
             registry.counters.abandoned += 1
-            registry.remove(job)
+            registry.remove(job, ABANDONED)
 
     def _open(self) -> _Waiting:
         """What waits for the batch that is being filled."""

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from .job import HIGH, LOW, NO_PRIORITY, NORMAL, Job
 from .peer import Peer
 from .queues import JobQueue
+from .tally import Tally
 
 __all__ = ["Function"]
 
@@ -32,6 +33,7 @@ class Function:
         limits: most jobs of the function by the priority of the new one (``maxqueue``); 0 for no limit.
         paused: whether no worker gets its jobs. Invariant: then `top` is `NO_PRIORITY`.
         pinned: made by ``create function``, so that it is listed even without jobs and workers.
+        tally: what its jobs have done.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Function:
         "scheduled",
         "sleepers",
         "stalled",
+        "tally",
         "top",
         "wakes",
         "workers",
@@ -74,6 +77,7 @@ class Function:
         self.limits: tuple[int, int, int] = (0, 0, 0)
         self.paused: bool = False
         self.pinned: bool = False
+        self.tally = Tally()
         self._queues: tuple[JobQueue, JobQueue, JobQueue] = (JobQueue(), JobQueue(), JobQueue())
 
     @property
@@ -96,6 +100,14 @@ class Function:
     def waiting(self, priority: int) -> int:
         """How many jobs of one priority are queued."""
         return len(self._queues[priority])
+
+    def waiting_since(self) -> float | None:
+        """Since when the job that has been queued longest is queued, monotonic seconds; `None` where none is.
+
+        Jobs are queued at the tail, so it is at the head of one of the queues.
+        """
+        heads = [queue.head for queue in self._queues]
+        return min([head.since for head in heads if head is not None], default=None)
 
     def queue(self, priority: int) -> JobQueue:
         """The queue of one priority, to look at."""

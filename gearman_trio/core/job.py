@@ -122,6 +122,8 @@ class Job:
         timer: the running time limit, where the worker's ability has one.
         row: its number in the store; 0 where it is not stored.
         commit: the number of the batch that stores it, while that is not done; else 0.
+        created_at: when it was submitted, in monotonic seconds.
+        since: when it came into its state, likewise.
     """
 
     __slots__ = (
@@ -129,6 +131,7 @@ class Job:
         "background",
         "clients",
         "commit",
+        "created_at",
         "denominator",
         "function",
         "handle",
@@ -140,6 +143,7 @@ class Job:
         "reducer",
         "row",
         "run_at",
+        "since",
         "size",
         "state",
         "timer",
@@ -168,6 +172,8 @@ class Job:
         self.timer: Timer | None = None
         self.row: int = 0
         self.commit: int = 0
+        self.created_at: float = 0.0
+        self.since: float = 0.0
         # The neighbours in the queue that holds the job; see queues.py.
         self.previous: Job | None = None
         self.next: Job | None = None

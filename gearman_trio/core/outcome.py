@@ -10,6 +10,7 @@ from .job import FETCHING, QUEUED, RUNNING, Job
 from .peer import Peer
 from .registry import Registry
 from .replies import read_fields, send_error, send_handle, send_packet
+from .tally import ABANDONED, CANCELLED, COMPLETE, EXCEPTION, FAIL
 
 __all__ = ["Outcomes"]
 
@@ -68,9 +69,9 @@ class Outcomes:
             return
         job = self._job(worker, kind, body)
         if job is not None:
-            # STATUS_RES is read by programs that expect numbers and no empty field.
-            job.numerator = fields[1] or b"0"
-            job.denominator = fields[2] or b"0"
+            # STATUS_RES is read by programs that expect numbers; gearmand has 0 there for what is none.
+            job.numerator = fields[1] if fields[1].isdigit() else b"0"
+            job.denominator = fields[2] if fields[2].isdigit() else b"0"
             body = b"\0".join(fields)
             for client in job.clients:
                 send_packet(client, _WORK_STATUS, body)
@@ -83,7 +84,7 @@ class Outcomes:
             for client in job.clients:
                 send_packet(client, _WORK_COMPLETE, body)
             self._registry.counters.completed += 1
-            self._registry.remove(job)
+            self._registry.remove(job, COMPLETE)
 
     def fail(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """WORK_FAIL: final; nothing is tried again (gearmand)."""
@@ -98,7 +99,7 @@ class Outcomes:
         job = self._job(worker, kind, handle + b"\0")
         if job is not None:
             self._registry.counters.failed += 1
-            self.end_failed(job)
+            self.end_failed(job, FAIL)
 
     def exception(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """WORK_EXCEPTION: final, as in gearmand. Clients without the option hear WORK_FAIL instead."""
@@ -112,13 +113,13 @@ class Outcomes:
                     send_handle(client, _WORK_FAIL, job)
             worker.raised = job.handle
             self._registry.counters.raised += 1
-            self._registry.remove(job)
+            self._registry.remove(job, EXCEPTION, body[len(job.handle) + 1 :])
 
-    def end_failed(self, job: Job) -> None:
-        """End a job and tell its clients WORK_FAIL."""
+    def end_failed(self, job: Job, outcome: int) -> None:
+        """End a job, with an outcome of `tally`, and tell its clients WORK_FAIL."""
         for client in job.clients:
             send_handle(client, _WORK_FAIL, job)
-        self._registry.remove(job)
+        self._registry.remove(job, outcome)
 
     def cancel(self, handle: bytes) -> bool:
         """End a job for an administrator; say whether there was one. A result still to come is dropped in silence."""
@@ -133,7 +134,7 @@ class Outcomes:
     def cancel_job(self, job: Job) -> None:
         """End a job that no worker has, for an administrator."""
         self._registry.counters.cancelled += 1
-        self.end_failed(job)
+        self.end_failed(job, CANCELLED)
 
     def client_gone(self, client: Peer) -> None:
         """A client has left: its jobs that no other client hears of, and that need one, end unless they are running."""
@@ -141,7 +142,7 @@ class Outcomes:
             self._registry.detach(job, client)
             if not job.clients and not job.background and job.state in (QUEUED, FETCHING):
                 self._registry.counters.abandoned += 1
-                self._registry.remove(job)
+                self._registry.remove(job, ABANDONED)
 
     def _job(self, worker: Peer, kind: int, body: bytes) -> Job | None:
         """The running job of this worker that a report is about; without one, the worker is told."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..protocol.codec import Decoder
 from .deadlines import Timer
+from .tally import Traffic
 
 if TYPE_CHECKING:
     from .function import Function
@@ -64,6 +65,7 @@ class Peer:
             match answers by their order.
         behind_bytes: about how much waits in line.
         decoder: cuts what the connection sends into packets.
+        opaque: the last field of the packet that is dealt with, where it is large and came apart; else ``b""``.
         client_id: by SET_CLIENT_ID; empty where there was none.
         exceptions: whether WORK_EXCEPTION is to be forwarded (OPTION_REQ ``exceptions``).
         attached: the jobs that this connection hears of.
@@ -74,9 +76,12 @@ class Peer:
         sleeping: whether it waits for NOOP. Invariant: then it is among the sleepers of each of its abilities.
         woken_for: the function whose job it was woken for, until it grabs.
         wake_timer: ends the wait for that grab.
-        released: handles of running jobs that were cancelled; the results still to come are dropped.
+        released: handles of running jobs that were cancelled or taken away; the results still to come are dropped.
         raised: the handle of the last job that it ended by WORK_EXCEPTION; a WORK_FAIL may follow.
-        heard_at: when it last sent anything.
+        connected_at: when it came, in monotonic seconds.
+        heard_at: when it last sent anything, likewise.
+        received_bytes: how much it has sent.
+        sent_bytes: how much was handed to be sent to it.
         failure: why the connection must be closed, or empty.
         gone: whether the connection has ended.
     """
@@ -86,6 +91,7 @@ class Peer:
         "_line",
         "_storing_bytes",
         "_touched",
+        "_traffic",
         "_unanswered",
         "abilities",
         "address",
@@ -93,6 +99,7 @@ class Peer:
         "attached",
         "behind_bytes",
         "client_id",
+        "connected_at",
         "cursor",
         "decoder",
         "exceptions",
@@ -101,12 +108,15 @@ class Peer:
         "heard_at",
         "held",
         "number",
+        "opaque",
         "outbox",
         "outbox_bytes",
         "raised",
+        "received_bytes",
         "released",
         "rows",
         "running",
+        "sent_bytes",
         "sleeping",
         "timeouts",
         "wake_timer",
@@ -114,14 +124,22 @@ class Peer:
     )
 
     def __init__(
-        self, number: int, address: str, decoder: Decoder, touched: list[Peer], answering: dict[Peer, None]
+        self,
+        number: int,
+        address: str,
+        decoder: Decoder,
+        touched: list[Peer],
+        answering: dict[Peer, None],
+        traffic: Traffic,
     ) -> None:
         self.number = number
         self.address = address
         self.decoder = decoder
+        self.opaque: bytes = b""
         # Of the dispatcher: the peers with something in their outboxes, and those with rows to be made.
         self._touched = touched
         self._answering = answering
+        self._traffic = traffic
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
         self.admin: bool = False
@@ -145,7 +163,10 @@ class Peer:
         self.wake_timer: Timer | None = None
         self.released: set[bytes] = set()
         self.raised: bytes = b""
+        self.connected_at: float = 0.0
         self.heard_at: float = 0.0
+        self.received_bytes: int = 0
+        self.sent_bytes: int = 0
         self.failure: str = ""
         self.gone: bool = False
 
@@ -238,6 +259,12 @@ class Peer:
             line.popleft()
         self.held = self.rows is not None
 
+    def take_opaque(self) -> bytes:
+        """The last field, which is empty where it should stand; it may have come apart."""
+        opaque = self.opaque
+        self.opaque = b""
+        return opaque
+
     def leave(self) -> None:
         """The connection has ended."""
         self.gone = True
@@ -278,5 +305,13 @@ class Peer:
         """What is to be sent now; the outbox is empty afterwards."""
         taken = self.outbox
         self.outbox = []
+        if not self.gone:
+            self.sent_bytes += self.outbox_bytes
+            self._traffic.sent_bytes += self.outbox_bytes
         self.outbox_bytes = 0
         return taken
+
+    def count_received(self, size: int) -> None:
+        """So many bytes have come."""
+        self.received_bytes += size
+        self._traffic.received_bytes += size

@@ -6,7 +6,8 @@ the indexes and the counts change together.  Only modules of `core` import this 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from typing import Final
 
 from .batch import SpilledJob, StoredJob
 from .deadlines import Deadlines, Timer
@@ -31,11 +32,15 @@ from .ledger import Ledger
 from .peer import Peer
 from .policy import Policy
 from .statistics import Counters
+from .tally import FAIL, LOST, OUTCOMES, Failure, Traffic
 
 __all__ = ["Registry"]
 
 #: With fewer functions than this, none is forgotten. gearmand never forgets one, so tables keep showing idle functions.
 _MANY_FUNCTIONS = 10_000
+
+#: How many failures are remembered: at most some megabytes together.
+_FAILURES: Final = 500
 
 
 class Registry:
@@ -44,6 +49,9 @@ class Registry:
     Attributes:
         policy: the operator's choices.
         counters: what has been done.
+        failures: the last jobs that failed, the oldest first.
+        traffic: the bytes of all connections.
+        now: the time of the call of the dispatcher that is under way, monotonic seconds.
         ledger: what a store is to be told; unused where no job is stored.
         functions: by name, in the order in which they were first heard of.
         jobs: live jobs by handle.
@@ -62,22 +70,28 @@ class Registry:
         "_sweep_at",
         "_uniques",
         "counters",
+        "failures",
         "functions",
         "held_bytes",
         "jobs",
         "ledger",
         "loaded_bytes",
+        "now",
         "policy",
         "schedule",
         "spilled_bytes",
         "spilled_jobs",
         "stalled",
         "timers",
+        "traffic",
     )
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.counters = Counters()
+        self.failures: deque[Failure] = deque(maxlen=_FAILURES)
+        self.traffic = Traffic()
+        self.now: float = 0.0
         self.ledger = Ledger(policy.first_row)
         self.functions: dict[bytes, Function] = {}
         self.jobs: dict[bytes, Job] = {}
@@ -122,11 +136,14 @@ class Registry:
         handle = b"%s:%d" % (self.policy.handle_prefix, self._next_handle)
         self._next_handle += 1
         job = Job(handle, function, unique, workload, priority)
+        job.created_at = self.now
+        job.since = self.now
         self._add(job)
         self.counters.submitted += 1
+        function.tally.submitted += 1
         return job
 
-    def restore(self, record: StoredJob | SpilledJob) -> Job:
+    def restore(self, record: StoredJob | SpilledJob, created_at: float) -> Job:
         """A job of an earlier run, with its handle, findable, in no queue yet."""
         stored = record if isinstance(record, StoredJob) else record.job
         function = self.function(stored.function)
@@ -136,6 +153,7 @@ class Registry:
         job.run_at = stored.run_at
         job.attempts = stored.attempts
         job.row = stored.row
+        job.created_at = created_at
         # Where a live job has the unique ID, there are two of them now, and submissions join the older one.
         self._add(job)
         if isinstance(record, SpilledJob):
@@ -161,6 +179,7 @@ class Registry:
     def commit(self, job: Job) -> None:
         """Keep a new job back until it is stored."""
         job.move(COMMIT)
+        job.since = self.now
         job.function.committing += 1
 
     def enqueue(self, job: Job) -> None:
@@ -171,6 +190,7 @@ class Registry:
         elif job.state == COMMITTING:
             job.function.committing -= 1
         job.move(ENQUEUE)
+        job.since = self.now
         job.function.push(job)
 
     def postpone(self, job: Job, run_at: float) -> None:
@@ -178,6 +198,7 @@ class Registry:
         if job.state == COMMITTING:
             job.function.committing -= 1
         job.move(POSTPONE)
+        job.since = self.now
         job.run_at = run_at
         job.function.scheduled += 1
         job.timer = Timer(job, None)
@@ -190,7 +211,11 @@ class Registry:
         job.move(ASSIGN)
         job.worker = worker
         job.attempts += 1
-        job.function.running += 1
+        function = job.function
+        function.running += 1
+        function.tally.started += 1
+        function.tally.waited.add(self.now - job.since)
+        job.since = self.now
         worker.running[job] = None
         self.counters.assigned += 1
         if deadline:
@@ -201,12 +226,14 @@ class Registry:
         """Take a running job from its worker and put it at the tail of its priority, its progress forgotten."""
         self._leave_worker(job)
         job.move(REQUEUE)
+        job.since = self.now
         job.numerator = b"0"
         job.denominator = b"0"
         job.function.push(job)
         if job.row:
             self.ledger.update(job, error)
         self.counters.requeued += 1
+        job.function.tally.requeued += 1
 
     def fetch(self, job: Job) -> None:
         """Keep a job, just taken from its queue, back until its workload is fetched."""
@@ -244,10 +271,20 @@ class Registry:
         if job.state == QUEUED:
             job.function.loaded(job)
 
-    def remove(self, job: Job) -> None:
-        """End a job: it leaves its queue or its worker, its clients, and every index."""
+    def remove(self, job: Job, outcome: int, reason: bytes = b"") -> None:
+        """End a job: it leaves its queue or its worker, its clients, and every index.
+
+        Args:
+            job: which.
+            outcome: one of the numbers that index `OUTCOMES`.
+            reason: why it failed, as far as the worker has said.
+        """
         function = job.function
+        function.tally.ended[outcome] += 1
         if job.state == RUNNING:
+            function.tally.ran.add(self.now - job.since)
+            if FAIL <= outcome <= LOST:
+                self.failures.append(Failure(job, OUTCOMES[outcome], reason, self.now))
             self._leave_worker(job)
         elif job.state == QUEUED:
             function.remove(job)
@@ -302,6 +339,14 @@ class Registry:
     def find_unique(self, unique: bytes) -> Job | None:
         """The youngest live job with this unique ID, of whatever function: GET_STATUS_UNIQUE names none (gearmand)."""
         return self._uniques.get(unique)
+
+    def namesakes(self, unique: bytes) -> list[Job]:
+        """All live jobs with this unique ID, which is neither empty nor ``-``, the oldest first."""
+        namesakes = self._namesakes.get(unique)
+        if namesakes is not None:
+            return list(namesakes)
+        job = self._uniques.get(unique)
+        return [] if job is None else [job]
 
     def _add(self, job: Job) -> None:
         """Put a job into every index, and count it."""

@@ -29,6 +29,7 @@ from .outcome import Outcomes
 from .peer import Held, Peer
 from .registry import Registry
 from .replies import NO_JOB, assignment
+from .tally import LOST
 from .waking import Waking
 
 __all__ = ["Spill"]
@@ -127,8 +128,8 @@ class Spill:
                 registry.load(job, workload)
             else:
                 lost.append(job)
-                registry.counters.failed += 1
-                self._outcomes.end_failed(job)
+                registry.counters.lost += 1
+                self._outcomes.end_failed(job, LOST)
         self._settle_grabs(now)
         if registry.stalled:
             self._stall(stalled=False)

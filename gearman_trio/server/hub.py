@@ -8,24 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import trio
 
-from ..core import (
-    BadRow,
-    Batch,
-    Counters,
-    Dispatcher,
-    FunctionStatistics,
-    Peer,
-    PeerStatistics,
-    Policy,
-    SpilledJob,
-    StoredJob,
-)
+from ..core.batch import BadRow, Batch, SpilledJob, StoredJob
+from ..core.dispatcher import Dispatcher
+from ..core.inspection import Inspection
+from ..core.peer import Peer
+from ..core.policy import Policy
+from ..core.statistics import Counters, FunctionStatistics, PeerStatistics, Totals
+from ..core.steering import Steering
+from ..core.tally import Failure
 
 __all__ = ["Hub", "Outlet"]
+
+T = TypeVar("T")
 
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
@@ -67,10 +65,12 @@ class Hub:
             epoch_clock: tells epoch seconds.
             shut_down: called when an administrator has asked for it, with ``"now"`` or ``"graceful"``, perhaps often.
         """
-        self._dispatcher = Dispatcher(policy)
+        self._dispatcher = Dispatcher(policy, wake_late=True)
         self._shut_down = shut_down
         self._answering = self._dispatcher.answering
         self._epoch_clock = epoch_clock
+        # That of `trio.current_time`, which looks for it each time.
+        self._now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
         # Called when there is something to store, and when there are workloads to fetch.
@@ -85,7 +85,7 @@ class Hub:
 
     def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address, admin=admin)
+        peer = self._dispatcher.connect(address, admin=admin, now=self._now())
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -95,11 +95,11 @@ class Hub:
 
         The answers stay in the outboxes until `flush`, so that those to many reads leave together.
         """
-        self._dispatcher.receive(peer, data, trio.current_time())
+        self._dispatcher.receive(peer, data, self._now())
 
     def disconnect(self, peer: Peer) -> None:
         """A connection has ended; safe to call in clean-up, because it never waits."""
-        self._dispatcher.disconnect(peer, trio.current_time())
+        self._dispatcher.disconnect(peer, self._now())
         del self._outlets[peer]
         self.flush()
 
@@ -119,7 +119,8 @@ class Hub:
         return self._outlets.values()
 
     def flush(self) -> None:
-        """To be called after each door, or after several: sends what they brought about."""
+        """To be called after each door, or after several: wakes whom they need, and sends what they brought about."""
+        self._dispatcher.wake_due(self._now())
         for peer in self._dispatcher.take_touched():
             outlet = self._outlets.get(peer)
             if outlet is not None:
@@ -169,7 +170,7 @@ class Hub:
 
     def committed(self, number: int) -> None:
         """Every batch up to this one is stored."""
-        self._dispatcher.committed(number, trio.current_time())
+        self._dispatcher.committed(number, self._now())
         self.flush()
 
     def refuse(self, text: str) -> None:
@@ -183,7 +184,7 @@ class Hub:
 
     def fetched(self, workloads: Mapping[int, bytes]) -> list[bytes]:
         """These are the workloads that the store has; gives the handles of jobs that failed for want of theirs."""
-        lost = self._dispatcher.fetched(workloads, trio.current_time())
+        lost = self._dispatcher.fetched(workloads, self._now())
         self.flush()
         return lost
 
@@ -198,7 +199,7 @@ class Hub:
 
     def restore(self, stored: Sequence[StoredJob | SpilledJob]) -> list[BadRow]:
         """Jobs of an earlier run have come back; those given back cannot be jobs."""
-        bad = self._dispatcher.restore(stored, trio.current_time())
+        bad = self._dispatcher.restore(stored, self._now())
         self.flush()
         return bad
 
@@ -212,7 +213,7 @@ class Hub:
             with trio.CancelScope(deadline=self._next_deadline()) as self._sleep:
                 await trio.sleep_forever()
             self.read_clock()
-            self._dispatcher.expire(trio.current_time())
+            self._dispatcher.expire(self._now())
             self.flush()
 
     async def keep_answering(self) -> None:
@@ -233,13 +234,39 @@ class Hub:
             # Without a checkpoint between them the pieces would be as bad as the whole.
             await trio.sleep(0 if went_on else _SLOW_READER_SECONDS)
 
+    def epoch(self) -> float:
+        """What the wall clock says, in seconds."""
+        return self._epoch_clock()
+
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
-        self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
+        self._dispatcher.set_clock(self._epoch_clock() - self._now())
+
+    def steer(self, action: Callable[[Steering], T]) -> T:
+        """Do what an operator wants, and give what that gives."""
+        result = action(self._dispatcher.steering(self._now()))
+        self.flush()
+        return result
+
+    @property
+    def inspection(self) -> Inspection:
+        """Answers questions about single jobs."""
+        return self._dispatcher.inspection
 
     def counters(self) -> Counters:
         """What has been done since the start."""
         return self._dispatcher.counters()
+
+    def totals(self) -> Totals:
+        """What there is now, all functions and connections together."""
+        totals = self._dispatcher.totals()
+        for outlet in self._outlets.values():
+            totals.outbox_bytes += outlet.unsent_bytes
+        return totals
+
+    def failures(self) -> list[Failure]:
+        """The last jobs that failed."""
+        return self._dispatcher.failures()
 
     def functions(self) -> list[FunctionStatistics]:
         """What each function has now."""
@@ -261,5 +288,6 @@ class Hub:
     def _next_deadline(self) -> float:
         deadline = self._dispatcher.next_deadline()
         if deadline != inf and self._dispatcher.has_schedule():
-            return min(deadline, trio.current_time() + _CLOCK_CHECK_SECONDS)
+            now: float = self._now()
+            return min(deadline, now + _CLOCK_CHECK_SECONDS)
         return deadline

@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 import attrs
 import trio
 
-from ..core import BadRow, Batch
+from ..core import BadRow, Batch, Histogram
 from ..errors import StorageError
 from ..storage import Store, StoreState, make_store
 from ..transport import Backoff
@@ -56,6 +56,8 @@ class StoreStatistics:
         failure: why the last commit failed, or ``""``.
         refusing: whether submissions of jobs that are to be stored are refused.
         commits: how many batches were committed.
+        committing: how long each commit took, from the call to the store to its answer.
+        lag: for how long something has waited to be stored since the last commit, in seconds; 0.0 where nothing does.
         added: how many jobs they added.
         removed: how many they removed.
         restored: how many jobs came back at the start.
@@ -70,6 +72,8 @@ class StoreStatistics:
     failure: str
     refusing: bool
     commits: int
+    committing: Histogram
+    lag: float
     added: int
     removed: int
     restored: int
@@ -102,6 +106,9 @@ class Journal:
         self._refusing = False
         self._commits = self._added = self._removed = self._restored = self._quarantined = 0
         self._replaying = False
+        self._committing = Histogram()
+        # Since when there is something to store, or infinity.
+        self._unstored_since = inf
         hub.keep_journal(self.wake)
         if spill_bytes:
             hub.keep_fetching(self._fetcher.wake)
@@ -109,6 +116,8 @@ class Journal:
     def wake(self) -> None:
         """There is something to store. Never waits."""
         self._wanted.set()
+        if self._unstored_since == inf:
+            self._unstored_since = trio.current_time()
         if self._deadline == inf:
             self._set_deadline()
 
@@ -170,6 +179,16 @@ class Journal:
             self._replaying = False
         logger.info("%s: all %d jobs are back", self._store.name, self._restored)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether submissions of jobs that are to be stored are refused."""
+        return self._refusing
+
+    @property
+    def replaying(self) -> bool:
+        """Whether more jobs of earlier runs are to come."""
+        return self._replaying
+
     def statistics(self) -> StoreStatistics:
         """How the store does."""
         spilled, spilled_bytes = self._hub.spilled()
@@ -178,6 +197,8 @@ class Journal:
             failure=self._failure,
             refusing=self._refusing,
             commits=self._commits,
+            committing=self._committing.copy(),
+            lag=max(0.0, trio.current_time() - self._unstored_since),
             added=self._added,
             removed=self._removed,
             restored=self._restored,
@@ -194,7 +215,9 @@ class Journal:
             try:
                 # Nobody needs an empty one stored, unless it is to tell that the store is back.
                 if not batch.empty or self._failure:
+                    begun = trio.current_time()
                     await self._call(partial(self._store.commit, batch))
+                    self._committing.add(trio.current_time() - begun)
             except StorageError as exc:
                 self._fail(str(exc))
             else:
@@ -225,7 +248,9 @@ class Journal:
 
     def _set_deadline(self) -> None:
         """Those who wait from now on wait so long; if nobody does, the first who comes sets it."""
-        self._deadline = trio.current_time() + self._timeout if self._hub.has_unstored() else inf
+        unstored = self._hub.has_unstored()
+        self._unstored_since = trio.current_time() if unstored else inf
+        self._deadline = trio.current_time() + self._timeout if unstored else inf
         self._patience.deadline = self._deadline
 
     async def _watch_patience(self) -> None:

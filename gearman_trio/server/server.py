@@ -26,7 +26,7 @@ import attrs
 import trio
 
 from ..client import Client, open_client
-from ..core import Counters, FunctionStatistics, PeerStatistics
+from ..core import Counters, Failure, FunctionStatistics, PeerStatistics, Totals
 from ..transport import Address, KeepAlive, Pump, keep_alive, pump_available
 from .accepting import Doorman, accept_all
 from .connection import Connection, SocketConnection, StreamConnection
@@ -34,6 +34,7 @@ from .hub import Hub
 from .journal import Journal, OpenStore, StoreStatistics
 from .listening import ServerListener, listening_addresses
 from .names import remote_host
+from .operating import Operator
 from .options import ServerOptions
 from .patience import watch
 
@@ -53,15 +54,25 @@ class ServerStatistics:
     """A job server at one moment.
 
     Attributes:
+        time: when, in monotonic seconds, which are those of the times in what follows.
+        epoch: when, in epoch seconds.
+        started_at: when it began, in monotonic seconds.
         counters: what it has done since it started.
+        totals: what it holds, all functions and connections together.
         functions: each function that it knows, in the order in which they were first heard of.
         peers: each connection.
+        failures: the last jobs that failed, at most 500 of them, the oldest first.
         store: where jobs are stored, ``None`` for nowhere.
     """
 
+    time: float
+    epoch: float
+    started_at: float
     counters: Counters
+    totals: Totals
     functions: list[FunctionStatistics]
     peers: list[PeerStatistics]
+    failures: list[Failure]
     store: StoreStatistics | None = None
 
 
@@ -78,6 +89,7 @@ class Server:
             first_handle = max(first_handle, state.last_handle + 1)
         policy = options.policy(version=_version(), first_handle=first_handle, state=state)
         self._hub = Hub(policy, epoch_clock, self._shut_down)
+        self._started_at = trio.current_time()
         self._journal: Journal | None = None
         if opened is not None:
             self._journal = Journal(opened.store, self._hub, options.store_timeout, options.spill_bytes)
@@ -108,19 +120,66 @@ class Server:
         return f"gearman://{self._addresses[0]}"
 
     @property
+    def replaying(self) -> bool:
+        """Whether jobs of earlier runs are still coming back from the store, while new ones are taken."""
+        return self._journal is not None and self._journal.replaying
+
+    @property
     def accepting(self) -> bool:
         """Whether it takes connections and new jobs: it neither drains nor has ended."""
         return self._connections is not None and not self._stop_requested.is_set()
 
-    def statistics(self) -> ServerStatistics:
-        """What the server has done and what it holds now."""
+    def why_not_ready(self) -> str:
+        """Why new jobs are not taken at present, or ``""`` where they are."""
+        if self._ended.is_set():
+            return "the server has ended"
+        if self._stop_requested.is_set():
+            return "the server drains"
+        if self._connections is None:
+            return "the server starts: jobs of earlier runs are coming back from the store"
+        if self._journal is not None and self._journal.refusing:
+            return "background jobs cannot be stored"
+        return ""
+
+    def counters(self) -> Counters:
+        """What the server has done since it started, without a look at functions and connections."""
+        return self._hub.counters()
+
+    def epoch(self) -> float:
+        """What the server takes for the time of day, in epoch seconds."""
+        return self._hub.epoch()
+
+    def totals(self) -> Totals:
+        """What the server holds now, in all. Cheap enough to be asked for once a second, with thousands connected."""
+        return self._hub.totals()
+
+    def functions(self) -> list[FunctionStatistics]:
+        """What each function has now, in the order in which they were first heard of."""
+        return self._hub.functions()
+
+    def statistics(self, *, peers: bool = True) -> ServerStatistics:
+        """What the server has done and what it holds now.
+
+        Args:
+            peers: whether to tell of each connection, of which there may be thousands.
+        """
         hub = self._hub
         return ServerStatistics(
+            time=trio.current_time(),
+            epoch=hub.epoch(),
+            started_at=self._started_at,
             counters=hub.counters(),
+            totals=hub.totals(),
             functions=hub.functions(),
-            peers=hub.peers(),
+            peers=hub.peers() if peers else [],
+            failures=hub.failures(),
             store=None if self._journal is None else self._journal.statistics(),
         )
+
+    @property
+    def operator(self) -> Operator:
+        """Looks at single jobs, and steers jobs and functions."""
+        return Operator(self._hub, self._options)
 
     def reload_tls(self) -> None:
         """Read the files of `TlsOptions` again, for the connections to come: certificates are renewed now and then.

@@ -30,6 +30,7 @@ async def serve(
     options: ServerOptions | None = None,
     store: Store | str | None = None,
     epoch_clock: Callable[[], float] = time.time,
+    on_open: Callable[[Server], None] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a job server until it is drained or cancelled; ``await nursery.start(serve)`` gives the `Server`.
@@ -45,6 +46,8 @@ async def serve(
         store: where background jobs are kept: a URL such as ``"sqlite:jobs.db"``, or an object that is a
             `gearman_trio.storage.Store`; in memory where it is ``None``. It is closed when the server ends.
         epoch_clock: tells epoch seconds, for jobs with a time to run at; tests put a mocked clock here.
+        on_open: called with the `Server` when its store is open: before jobs come back from there, which may take long,
+            and before anybody is served. For who wants to watch it meanwhile.
         task_status: for ``nursery.start``: started with the `Server` when the listeners are open.
 
     Raises:
@@ -58,6 +61,8 @@ async def serve(
     server: Server | None = None
     try:
         server = Server(options, epoch_clock, await open_store(store, options.handle_prefix))
+        if on_open is not None:
+            on_open(server)
         if listeners is None:
             if listen is None:
                 listen = [

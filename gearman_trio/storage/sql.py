@@ -2,6 +2,10 @@
 
 There is one connection, on which a lock is held that ends with it: two servers cannot have the store, and one that died
 does not keep it.  Whatever fails closes the connection; the next call makes a new one and takes the lock again.
+
+Meanwhile anything may have happened.  The database may not have missed the old connection yet, which then has the lock
+still: it is ended.  Or another server may have had the store, and may have it now: its rows in the table of servers say
+so, and nothing is written any more, since its jobs are not known here and its numbers may be ours.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from .names import table_name
 from .rows import describe_row, read_row, read_spilled, rows_at_once
 from .store import QuarantinedRow, StoreInfo, StoreState
 
-__all__ = ["COLUMNS", "SQLStore"]
+__all__ = ["COLUMNS", "SQLStore", "one_line"]
 
 #: The version of the tables.
 _SCHEMA: Final = 1
@@ -26,6 +30,12 @@ _SCHEMA: Final = 1
 COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
+
+#: How long a connection that is to end may keep the lock, in seconds: that of a server that was killed just now, and
+#: our own; and how often that is looked at.
+_KILLED_SECONDS: Final = 1.0
+_ENDED_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
 
 #: Rows that are read at once, so that a server does not have to hold its result.
 _READ_ROWS: Final = 4096
@@ -57,6 +67,14 @@ class SQLStore(ABC):
     @abstractmethod
     def _lock(self, cursor: Any) -> bool:
         """Take the lock of this table name, which ends with the connection; say whether nobody else has it."""
+
+    @abstractmethod
+    def _unlock(self, cursor: Any) -> None:
+        """Let go of the lock."""
+
+    @abstractmethod
+    def _end_holder(self, cursor: Any) -> None:
+        """End the connection that has the lock."""
 
     @abstractmethod
     def _create(self) -> list[str]:
@@ -117,7 +135,7 @@ class SQLStore(ABC):
                 for statement in self._create():
                     cursor.execute(self._sql(statement))
                 self._set_meta(cursor, "schema", _SCHEMA)
-                self._epoch = 1 + self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+                self._epoch = 1 + self._latest_epoch(cursor)
                 row = (self._epoch, owner, time.time())
                 cursor.execute(self._sql("INSERT INTO {t}_servers (epoch, name, opened) VALUES (%s, %s, %s)"), row)
                 self._replay_end = self._number(cursor, "SELECT max(id) FROM {t}_jobs")
@@ -211,7 +229,8 @@ class SQLStore(ABC):
     def close(self) -> None:
         """See `Store.close`."""
         self._owner = None
-        self._disconnect()
+        self._epoch = 0
+        self._let_go()
 
     # Within a connection
 
@@ -252,6 +271,34 @@ class SQLStore(ABC):
                 f"expected at most {_SCHEMA}"
             )
 
+    def _latest_epoch(self, cursor: Any) -> int:
+        return self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+
+    def _take_lock(self, cursor: Any) -> None:
+        """Become the one writer, for the first time or again."""
+        if self._epoch == 0:
+            if not self._wait_lock(cursor, _KILLED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another job server")
+            return
+        if not self._lock(cursor):
+            if self._latest_epoch(cursor) != self._epoch:
+                raise StorageError(f"{self.name} is in use by another job server")
+            # Nobody else has opened it, so our own connection has it, which is lost and not missed; or somebody who is
+            # about to open it, and will be told that we have it.
+            self._end_holder(cursor)
+            if not self._wait_lock(cursor, _ENDED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another connection, which does not end")
+        if self._latest_epoch(cursor) != self._epoch:
+            raise StorageError(f"{self.name} has been used by another job server meanwhile")
+
+    def _wait_lock(self, cursor: Any, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self._lock(cursor):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
         with self._session(failure) as cursor:
@@ -267,16 +314,15 @@ class SQLStore(ABC):
             if self._db is None:
                 self._db = self._connect()
                 with self._db.cursor() as cursor:
-                    if not self._lock(cursor):
-                        raise StorageError(f"{self.name} is in use by another job server")
+                    self._take_lock(cursor)
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor
         except self._errors as exc:
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} {failure}: {one_line(exc)}") from exc
         except BaseException:
-            self._disconnect()
+            self._let_go()
             raise
 
     @contextmanager
@@ -295,7 +341,16 @@ class SQLStore(ABC):
             finally:
                 db.close()
         except self._errors as exc:
-            raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} cannot be read: {one_line(exc)}") from exc
+
+    def _let_go(self) -> None:
+        """End a connection that works; the database may take a moment to see its end, which the lock need not wait."""
+        if self._db is not None:
+            with suppress(*self._errors):
+                self._db.rollback()
+                with self._db.cursor() as cursor:
+                    self._unlock(cursor)
+        self._disconnect()
 
     def _disconnect(self) -> None:
         self._last_handle = None
@@ -304,3 +359,9 @@ class SQLStore(ABC):
             with suppress(*self._errors):
                 self._db.close()
             self._db = None
+
+
+def one_line(error: Exception) -> str:
+    """The text of an error, each line of it once; PostgreSQL has hints below, and says twice that it is not there."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return "; ".join(dict.fromkeys(line for line in lines if line))

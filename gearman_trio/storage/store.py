@@ -18,7 +18,7 @@ import attrs
 
 from ..core import BadRow, Batch, SpilledJob, StoredJob
 
-__all__ = ["Durability", "QuarantinedRow", "Store", "StoreInfo", "StoreState"]
+__all__ = ["Durability", "JobSource", "QuarantinedRow", "Store", "StoreInfo", "StoreState"]
 
 
 class Durability(StrEnum):
@@ -83,6 +83,24 @@ class QuarantinedRow:
     row: int
     reason: str
     content: str
+
+
+class JobSource(Protocol):
+    """Where jobs come from when they are moved: a `Store`, or a queue of gearmand.
+
+    Attributes:
+        name: what it is called in messages, without any password.
+    """
+
+    name: str
+
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """Every row in order, bad ones with the reason.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        ...
 
 
 class Store(Protocol):

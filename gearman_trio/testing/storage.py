@@ -10,13 +10,16 @@ A test suite passes the checks one by one, so that each has a name, or calls `ch
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
 from ..errors import StorageError
 from ..storage import BadRow, Batch, JobUpdate, SpilledJob, Store, StoredJob
 
-__all__ = ["STORE_CHECKS", "check_store"]
+__all__ = ["STORE_CHECKS", "check_store", "check_store_fault"]
+
+#: Enough to find out about limits of a megabyte or so.
+_LARGE_BYTES: Final = 4_000_000
 
 #: Gives a new object for one and the same storage, which nobody else uses, and which a check may empty.
 Make = Callable[[], Store]
@@ -40,6 +43,30 @@ def check_store(make: Make) -> None:
         check(make)
 
 
+def check_store_fault(make: Make, fault: Callable[[], AbstractContextManager[object]]) -> None:
+    """Check that a store says so while it cannot be written, and goes on when it can be again.
+
+    Args:
+        make: as for `check_store`.
+        fault: gives a context manager within which every commit must fail, of stores that were opened before.
+
+    Raises:
+        AssertionError: the store does not do what it must.
+    """
+    with _emptied(make) as (store, row):
+        store.commit(_batch(adds=[_job(row)]))
+        with fault():
+            for _ in range(2):
+                with _storage_error("a commit during a fault"):
+                    store.commit(_batch(adds=[_job(row + 1)], removes=[row]))
+        # What has failed comes again, with what came meanwhile.
+        store.commit(_batch(adds=[_job(row + 1), _job(row + 2)], removes=[row]))
+        with _storage_error("a store that another server has open, after a fault"):
+            make().open("another server")
+    with _opened(make) as (store, _):
+        _expect("the jobs", [_job(row + 1), _job(row + 2)], _replayed(store))
+
+
 def _check(function: _Check) -> _Check:
     STORE_CHECKS.append(function)
     return function
@@ -61,6 +88,20 @@ def jobs_come_back_as_they_were(make: Make) -> None:
         _expect("the jobs of a replay", jobs, _replayed(store))
         _expect("the jobs of a replay that is repeated", jobs, _replayed(store))
     _expect("the jobs of a store that is not open", jobs, list(make().rows()))
+
+
+@_check
+def the_largest_workload_fits(make: Make) -> None:
+    """As large as the store says, up to some megabytes, with the longest names that a server allows by itself."""
+    store = make()
+    size = min(store.open("server").max_workload_bytes, _LARGE_BYTES)
+    store.close()
+    with _emptied(make) as (store, row):
+        large = _job(row, workload=b"\xff" * size, function=b"\xff" * 512, unique=b"\xff" * 64, error="\u20ac" * 500)
+        store.commit(_batch(adds=[large, _job(row + 1)]))
+    with _opened(make) as (store, _):
+        _expect("the jobs", [large, _job(row + 1)], _replayed(store))
+        store.commit(_batch(removes=[row]))
 
 
 @_check

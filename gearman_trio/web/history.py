@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import attrs
 import trio
 
 from ..server import Server
-from .snapshot import ended
+from .recent import Recent
 
 __all__ = ["History", "Sample"]
 
 #: How many samples are kept: an hour of them.
 _SAMPLES: Final = 3600
+
+#: Of how many samples `History.lag` is: a minute.
+_LAG_SAMPLES: Final = 60
+
+#: With more functions than this none is followed: noting them would keep jobs waiting every few seconds.
+_MOST_FUNCTIONS: Final = 2000
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +39,7 @@ class Sample:
         connections: how many there were.
         submitted: jobs since the start.
         ended: jobs that have ended since the start, in whatever way.
-        failed: those of them that failed or raised.
+        failed: those of them that failed, raised, ran out of time or were lost.
         lag: how much later than it was due the sample was taken, in seconds: how long the event loop was busy.
     """
 
@@ -54,14 +61,21 @@ class History:
     Attributes:
         interval_seconds: how long after one sample the next is taken.
         samples: those of the last hour.
+        recent: what each function has done lately.
     """
 
     interval_seconds: Final = 1.0
 
     def __init__(self, server: Server, *, epoch_clock: Callable[[], float] = time.time) -> None:
         self.samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self.recent = Recent()
         self._server = server
         self._epoch_clock = epoch_clock
+
+    @property
+    def lag(self) -> float | None:
+        """The longest lag of the last minute, in seconds; ``None`` without samples."""
+        return max((sample.lag for sample in islice(reversed(self.samples), _LAG_SAMPLES)), default=None)
 
     async def run(self) -> None:
         """Take samples until cancelled, which loses none."""
@@ -70,21 +84,22 @@ class History:
             await trio.sleep_until(due)
             now = trio.current_time()
             self.samples.append(self._sample(now - due))
+            if self.recent.due(now) and self._server.totals().functions <= _MOST_FUNCTIONS:
+                self.recent.note(self._server.functions(), now)
             # A loop that was held up for long is sampled late, not often.
             due = due + self.interval_seconds if due + self.interval_seconds > now else now + self.interval_seconds
 
     def _sample(self, lag: float) -> Sample:
-        statistics = self._server.statistics()
-        counters, functions = statistics.counters, statistics.functions
+        counters, totals = self._server.counters(), self._server.totals()
         return Sample(
             time=self._epoch_clock(),
-            queued=sum(function.queued for function in functions),
-            scheduled=sum(function.scheduled for function in functions),
-            running=sum(function.running for function in functions),
-            workers=sum(1 for peer in statistics.peers if peer.abilities),
-            connections=len(statistics.peers),
+            queued=totals.queued,
+            scheduled=totals.scheduled,
+            running=totals.running,
+            workers=totals.workers,
+            connections=totals.connections,
             submitted=counters.submitted,
-            ended=ended(counters),
-            failed=counters.failed + counters.raised,
+            ended=counters.ended,
+            failed=counters.all_failed,
             lag=lag,
         )

@@ -8,8 +8,7 @@ is one after a pause, which a slow reader has.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from heapq import nlargest
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ import trio
 
 from ..core import FunctionStatistics, PeerStatistics
 from ..server import Server
+from .history import History
 from .snapshot import function_value, server_value, worker_value
 
 __all__ = ["Live"]
@@ -55,12 +55,12 @@ class Live:
 
     Args:
         server: whose.
-        epoch_clock: tells epoch seconds.
+        history: knows what its functions have done lately.
     """
 
-    def __init__(self, server: Server, *, epoch_clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, server: Server, history: History) -> None:
         self._server = server
-        self._epoch_clock = epoch_clock
+        self._history = history
         # The last that was made; whoever needs that of a later second makes it.
         self._frame: Frame | None = None
 
@@ -77,12 +77,15 @@ class Live:
 
     def _make(self, tick: int, before: Frame | None) -> Frame:
         statistics = self._server.statistics()
-        functions = {value["function"]: value for value in map(function_value, _busiest(statistics.functions))}
+        now, clock = statistics.time, statistics.epoch - statistics.time
+        rates = self._history.recent.rates
+        rows = [function_value(each, rates(each, now), clock) for each in _busiest(statistics.functions)]
+        functions = {row["function"]: row for row in rows}
         able = [peer for peer in statistics.peers if peer.abilities]
-        workers = {str(value["connection"]): value for value in map(worker_value, _busiest_workers(able))}
+        workers = {str(peer.number): worker_value(peer, clock) for peer in _busiest_workers(able)}
         rest = {
-            "time": self._epoch_clock(),
-            "server": server_value(self._server, statistics),
+            "time": statistics.epoch,
+            "server": {**server_value(self._server, statistics), "lag_seconds": self._history.lag},
             "functions_left_off": len(statistics.functions) - len(functions),
             "workers_left_off": len(able) - len(workers),
         }
@@ -119,7 +122,7 @@ class _Reader:
 def _busiest(functions: list[FunctionStatistics]) -> list[FunctionStatistics]:
     if len(functions) <= _ROWS:
         return functions
-    return nlargest(_ROWS, functions, key=lambda f: (f.queued > 0 and not f.workers, f.queued + f.running))
+    return nlargest(_ROWS, functions, key=lambda f: (f.stalled, f.queued + f.running))
 
 
 def _busiest_workers(workers: list[PeerStatistics]) -> list[PeerStatistics]:

@@ -8,7 +8,7 @@ outlives what it is for.
 
 from __future__ import annotations
 
-from gearman_trio.core import Dispatcher
+from gearman_trio.core import OUTCOMES, Dispatcher
 from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
 from gearman_trio.core.job import (
@@ -25,7 +25,7 @@ from gearman_trio.core.job import (
 from gearman_trio.core.peer import Held, Peer
 from gearman_trio.core.registry import Registry
 
-__all__ = ["check_invariants"]
+__all__ = ["check_invariants", "check_tallies"]
 
 
 def check_invariants(broker: Dispatcher) -> None:
@@ -38,6 +38,8 @@ def check_invariants(broker: Dispatcher) -> None:
     assert [function.name for function in functions] == list(registry.functions)
     for function in functions:
         check_function(function, jobs, peers, restored=broker.counters().restored > 0)
+        if function.sleepers and function not in broker._waking._due:
+            assert function.wakes >= function.available, "a wake-up was lost"
     for job in jobs:
         check_job(job, functions, peers)
     for peer in peers:
@@ -71,6 +73,8 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     for priority, queue in enumerate(queues):
         assert function.queue(priority).missing == len([job for job in queue if job.missing])
 
+    assert function.waiting_since() == min([job.since for job in queued], default=None)
+
     named = [(job.unique, job) for job in own if job.unique not in {b"", b"-"}]
     keyed = [(job.workload, job) for job in own if job.unique == b"-" and job.workload]
     # Jobs that a store gave back may share a unique ID with a newer one.
@@ -85,8 +89,6 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
     assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
-    if function.sleepers:
-        assert function.wakes >= function.available, "a wake-up was lost"
 
 
 def check_uniques(registry: Registry, jobs: list[Job]) -> None:
@@ -153,7 +155,7 @@ def check_peer(peer: Peer, functions: list[Function], jobs: list[Job]) -> None:
     assert peer.woken_for is None or peer.woken_for in peer.abilities
     if peer.wake_timer is not None:
         assert (peer.wake_timer.job, peer.wake_timer.peer, peer.wake_timer.cancelled) == (None, peer, False)
-    assert not peer.released & {job.handle for job in jobs}
+    assert not peer.released & {job.handle for job in peer.running}
     assert peer.outbox_bytes == sum(map(len, peer.outbox))
     check_line(peer)
 
@@ -181,8 +183,39 @@ def check_timers(deadlines: Deadlines, expected: list[Timer | None]) -> None:
 
 def check_counters(broker: Dispatcher, live: int) -> None:
     counters = broker.counters()
-    ended = counters.completed + counters.failed + counters.raised + counters.cancelled + counters.abandoned
-    ended += counters.refused
+    assert counters.submitted + counters.restored == live + counters.ended + counters.refused
     if not broker._policy.requeue_on_timeout:
-        ended += counters.timed_out
-    assert counters.submitted + counters.restored == live + ended
+        assert counters.expired == counters.timed_out
+    functions = broker.functions()
+    totals = broker.totals()
+    assert totals.queued + totals.running + totals.scheduled + totals.committing + totals.fetching == live
+    assert (len(functions), len(broker.peers())) == (totals.functions, totals.connections)
+    assert totals.stalled == len([function for function in functions if function.stalled])
+    assert (totals.workers, totals.sleeping) == (
+        len([peer for peer in broker.peers() if peer.abilities]),
+        len([peer for peer in broker.peers() if peer.sleeping and peer.abilities]),
+    )
+
+
+def check_tallies(broker: Dispatcher) -> None:
+    """Unless a function was dropped, which takes its counts with it."""
+    counters, functions = broker.counters(), broker.functions()
+    ended = [sum(each) for each in zip(*(function.ended for function in functions), strict=True)] or [0] * len(OUTCOMES)
+    assert ended == [
+        counters.completed,
+        counters.failed,
+        counters.raised,
+        counters.expired,
+        counters.lost,
+        counters.cancelled,
+        counters.abandoned,
+        counters.refused,
+    ]
+    assert counters.submitted == sum(function.submitted for function in functions)
+    assert counters.coalesced == sum(function.coalesced for function in functions)
+    assert counters.requeued == sum(function.requeued for function in functions)
+    assert counters.assigned == sum(function.started for function in functions)
+    assert counters.assigned == sum(function.waited.count for function in functions)
+    ran = sum(function.ran.count for function in functions)
+    assert ran + counters.requeued <= counters.assigned
+    assert all(function.ran.count <= sum(function.ended) for function in functions)

@@ -461,7 +461,7 @@ def test_a_job_fails_after_the_last_attempt(limit: int) -> None:
 
     assert [("WORK_FAIL", J1)] == client.read()
     assert NO_JOB == wire.worker(b"f").ask("GRAB_JOB")
-    assert (1, limit - 1) == (wire.broker.counters().failed, wire.broker.counters().requeued)
+    assert (1, limit - 1) == (wire.broker.counters().lost, wire.broker.counters().requeued)
 
 
 def test_without_a_limit_a_job_is_tried_for_ever() -> None:

@@ -597,7 +597,7 @@ def test_attempts_reducer_and_time_come_back() -> None:
     wire.advance(5.0)
     assert [("JOB_ASSIGN_ALL", b"H:old:1", b"f", b"", b"r", b"w")] == worker.ask("GRAB_JOB_ALL")
     worker.leave()
-    assert 1 == wire.broker.counters().failed
+    assert 1 == wire.broker.counters().lost
 
 
 def test_a_unique_id_that_is_live_already_does_not_lose_the_old_job(wire: DurableWire) -> None:

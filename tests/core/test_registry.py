@@ -10,11 +10,12 @@ from gearman_trio.core.job import NORMAL, QUEUED, RUNNING, SCHEDULED
 from gearman_trio.core.peer import Peer
 from gearman_trio.core.policy import Policy
 from gearman_trio.core.registry import Registry
+from gearman_trio.core.tally import CANCELLED, Traffic
 from gearman_trio.protocol import Decoder
 
 
 def peer() -> Peer:
-    return Peer(1, "", Decoder(), [], {})
+    return Peer(1, "", Decoder(), [], {}, Traffic())
 
 
 def test_a_function_is_made_once() -> None:
@@ -68,7 +69,7 @@ def test_a_job_is_removed_from_every_index_in_every_state() -> None:
     )
 
     for job in jobs:
-        registry.remove(job)
+        registry.remove(job, CANCELLED)
 
     assert (0, 0, 0, 0, 0) == (
         function.scheduled,

@@ -8,12 +8,13 @@ from gearman_trio.core.function import Function
 from gearman_trio.core.job import NORMAL, Job
 from gearman_trio.core.peer import Peer
 from gearman_trio.core.replies import send_assignment, send_error, send_packet
+from gearman_trio.core.tally import Traffic
 from gearman_trio.protocol import Decoder, PacketType, encode_response
 from gearman_trio.protocol.codec import response_prefix
 
 
 def peer() -> Peer:
-    return Peer(1, "", Decoder(), [], {})
+    return Peer(1, "", Decoder(), [], {}, Traffic())
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(0, 1), (4095, 1), (4096, 2), (100_000, 2)])

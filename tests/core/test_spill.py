@@ -242,7 +242,7 @@ def test_a_job_whose_workload_is_gone_fails(wire: SpillingWire) -> None:
 
     assert [J1, J2] == wire.lost
     assert [NO_JOB, NO_JOB] == worker.read()
-    assert 2 == wire.broker.counters().failed
+    assert 2 == wire.broker.counters().lost
     assert [("STATUS_RES", J1, b"0", b"0", b"0", b"0")] == client.ask("GET_STATUS", J1)
 
 

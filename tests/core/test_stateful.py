@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gearman_trio.core import Policy
 from gearman_trio.testing import ModelBroker, ModelPeer
 
-from .invariants import check_invariants
+from .invariants import check_invariants, check_tallies
 from .wire import Reply, Wire, WirePeer
 
 #: How many examples the profile `thorough` takes, else 0.
@@ -89,6 +89,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.wire = Wire()
         self.model = ModelBroker()
         self.peers: dict[int, tuple[WirePeer, ModelPeer]] = {}
+        self.dropped = False
 
     @initialize(policy=st.fixed_dictionaries({name: st.sampled_from(values) for name, values in POLICIES.items()}))
     def start(self, policy: dict[str, Any]) -> None:
@@ -241,6 +242,7 @@ class BrokerMachine(RuleBasedStateMachine):
             self.administer(b"create function " + function)
             self.model.create_function(function)
         elif command == "drop":
+            self.dropped = True
             assert self.model.drop_function(function) == (b"OK\r\n" == self.administer(b"drop function " + function))
         elif command == "limit":
             self.administer(b"maxqueue %s %d %d" % (function, size + 2, size))
@@ -278,6 +280,8 @@ class BrokerMachine(RuleBasedStateMachine):
     @invariant()
     def compare_what_there_is(self) -> None:
         check_invariants(self.wire.broker)
+        if not self.dropped:
+            check_tallies(self.wire.broker)
         assert self.model.status() == {
             function.name: (function.queued, function.running, function.scheduled, function.workers)
             for function in self.wire.broker.functions()

@@ -173,7 +173,7 @@ async def test_a_job_whose_workload_is_gone_fails(caplog: pytest.LogCaptureFixtu
         await worker.send(P.GRAB_JOB)
         await worker.expect(P.NO_JOB)
         assert LONG + b"2" == await complete(worker)
-        assert 1 == server.statistics().counters.failed
+        assert 1 == server.statistics().counters.lost
     assert "a store in memory: job H:old:1 failed: its workload is not there any more" in caplog.messages
     caplog.clear()
 

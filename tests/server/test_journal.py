@@ -116,6 +116,23 @@ async def test_nothing_is_acknowledged_before_the_commit(driver: str) -> None:
         await client.expect(P.ECHO_RES, b"behind")
 
 
+async def test_a_store_tells_how_far_it_is_behind() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client:
+        before = server.statistics().store
+        store.hold()
+        await ask_background(client)
+        await until(lambda: server.statistics().store.lag > 0)  # type: ignore[union-attr] # there is one
+        store.go_on()
+        assert P.JOB_CREATED == (await client.receive())[0]
+        after = server.statistics().store
+
+    assert before is not None
+    assert after is not None
+    assert (0, 0.0, 1, 0.0) == (before.committing.count, before.lag, after.committing.count, after.lag)
+    assert 0 < after.committing.seconds
+
+
 async def test_what_comes_during_a_commit_goes_into_one_batch() -> None:
     store = MemoryStore()
     async with open_server(store) as server, connect(server) as client:

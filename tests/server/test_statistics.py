@@ -116,3 +116,50 @@ async def test_statistics_can_be_asked_for_before_a_connection_is_served() -> No
                 assert server.statistics().peers == [] or server.statistics().peers[0].outbox_bytes == 0
                 await trio.lowlevel.checkpoint()
             ours.close()
+
+
+async def test_functions_and_connections_tell_times_and_bytes(autojump_clock: MockClock) -> None:
+    start = trio.current_time()
+    async with open_memory_server() as (server, nursery):
+        client, worker = join(server, nursery), join(server, nursery)
+        await worker.can_do(b"f")
+        handle = await client.submit(b"f", b"w")
+        await trio.sleep(2)
+        await worker.grab()
+        await trio.sleep(3)
+        await client.submit(b"f", b"w")
+        await worker.send(P.WORK_FAIL, handle)
+        await client.receive()
+        await trio.sleep(4)
+        statistics = server.statistics()
+
+    (function,) = statistics.functions
+    assert (start + 9, start) == (statistics.time, statistics.started_at)
+    assert (start + 5, 1) == (function.waiting_since, function.failed)
+    assert (1, 2.0, 1, 3.0) == (
+        function.waited.count,
+        function.waited.seconds,
+        function.ran.count,
+        function.ran.seconds,
+    )
+    assert [(start, start + 5), (start, start + 5)] == [(p.connected_at, p.heard_at) for p in statistics.peers]
+    received = [peer.received_bytes for peer in statistics.peers]
+    assert sum(received) == statistics.counters.received_bytes
+    assert sum(peer.sent_bytes for peer in statistics.peers) == statistics.counters.sent_bytes
+    assert [(handle, "fail")] == [(failure.handle, failure.outcome) for failure in statistics.failures]
+    assert (1, 1, 0, 2) == (
+        statistics.totals.functions,
+        statistics.totals.queued,
+        statistics.totals.stalled,
+        statistics.totals.connections,
+    )
+
+
+async def test_large_packets_count_with_all_their_bytes(driver: str) -> None:
+    """They are received into memory of their own."""
+    async with open_tcp_server() as server, connect(server) as peer:
+        await peer.send(P.ECHO_REQ, bytes(2_000_000))
+        await peer.expect(P.ECHO_RES, bytes(2_000_000))
+        (told,) = server.statistics().peers
+
+    assert (2_000_012, 2_000_012) == (told.received_bytes, told.sent_bytes)

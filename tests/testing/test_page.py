@@ -28,7 +28,7 @@ class TestOptions:
             await client.submit("resize", b"cat")
             await lose_twice(gearman, worker)
 
-            assert gearman.server.statistics().counters.failed == 1
+            assert gearman.server.statistics().counters.lost == 1
 
 
 class Prices(Injected):
