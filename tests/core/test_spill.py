@@ -374,3 +374,13 @@ def test_held_bytes_are_those_in_memory() -> None:
 
     assert [("JOB_CREATED", J2)] == client.read()
     assert 0 == wire.broker._registry.held_bytes
+
+
+def test_what_is_in_the_store_alone_is_not_shown(wire: SpillingWire) -> None:
+    wire.submit()
+    inspection = wire.broker.inspection
+    job = inspection.job(J1)
+
+    assert inspection.workload(J1, 10) is None
+    assert job is not None
+    assert 101 == job.workload_bytes
