@@ -18,10 +18,12 @@ import attrs
 import pytest
 import trio
 
-__all__ = ["Gearmand", "open_gearman_worker", "open_gearmand", "require"]
+__all__ = ["Gearmand", "open_gearman_worker", "open_gearmand", "require", "wait_listening"]
 
-#: Debian puts servers where not every PATH looks.
-_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+#: Debian puts servers, and the collectors of Netdata, where not every PATH looks.
+_PATH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/lib/netdata/plugins.d"]
+)
 
 
 def require(program: str) -> str:
@@ -89,7 +91,7 @@ async def open_gearmand(*arguments: str, port: int | None = None) -> AsyncGenera
     command = [require("gearmand"), "-p", str(port), "-L", "127.0.0.1", "-l", "stderr", *arguments]
     async with _open_process(command) as process:
         with trio.fail_after(10):
-            await _wait_listening(port)
+            await wait_listening(port)
         yield Gearmand(port, process)
 
 
@@ -119,7 +121,8 @@ def free_port() -> int:
         return port
 
 
-async def _wait_listening(port: int) -> None:
+async def wait_listening(port: int) -> None:
+    """Wait until somebody listens on a port of 127.0.0.1."""
     while True:
         try:
             stream = await trio.open_tcp_stream("127.0.0.1", port)

@@ -42,6 +42,8 @@ _GIVEN: Final = frozenset(
         "gearman_trio.blocking.Pipeline",
         "gearman_trio.core.Counters",
         "gearman_trio.core.FunctionStatistics",
+        "gearman_trio.core.JobStatistics",
+        "gearman_trio.server.Operator",
         "gearman_trio.core.Failure",
         "gearman_trio.core.Histogram",
         "gearman_trio.core.PeerStatistics",

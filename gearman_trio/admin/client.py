@@ -99,7 +99,7 @@ class AdminClient:
         self,
         name: str | bytes,
         *,
-        state: Literal["committing", "queued", "running", "scheduled"] | None = None,
+        state: Literal["committing", "fetching", "queued", "running", "scheduled"] | None = None,
         priority: Literal["high", "normal", "low"] | None = None,
         unique: str | bytes | None = None,
         limit: int | None = None,

@@ -128,7 +128,8 @@ class FunctionJobRow:
         handle: of the job.
         unique: its unique ID; control characters are written ``\\x0a``.
         priority: ``"high"``, ``"normal"`` or ``"low"``.
-        state: ``"committing"`` (not stored yet), ``"queued"``, ``"running"`` or ``"scheduled"``.
+        state: ``"committing"`` (not stored yet), ``"queued"``, ``"fetching"`` (its workload), ``"running"`` or
+            ``"scheduled"``.
         attempts: how often it was given to a worker.
         background: whether it lives on without clients.
         clients: how many connections hear of it.

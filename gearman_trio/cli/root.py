@@ -32,6 +32,7 @@ _SUBCOMMANDS: Final = {
     "submit": ("jobs", "submit_command"),
     "admin": ("admin", "app"),
     "top": ("top", "top_command"),
+    "bench": ("bench", "bench_command"),
     "doctor": ("doctor", "doctor_command"),
     "store": ("store", "app"),
     "migrate": ("store", "migrate_command"),

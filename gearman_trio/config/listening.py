@@ -58,6 +58,13 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _web_token(text: str) -> str:
+    # What gearman_trio.web takes, which is an extra and so not asked here. The text is not repeated: it is a secret.
+    if len(text) < 16 or not all(33 <= ord(character) <= 126 for character in text):
+        raise ConfigError("expected at least 16 ASCII characters without spaces")
+    return text
+
+
 _ADDRESS: Final = Kind("ADDRESS", _address)
 
 LISTENING_OPTIONS: Final = [
@@ -161,20 +168,20 @@ LISTENING_OPTIONS: Final = [
         name="protocol",
         short="r",
         group=_LISTENING,
-        kind=choice("NAME", "gear"),
+        kind=choice("NAME", "gear", "http"),
         default="gear",
-        help="The protocol that is spoken; there is one.",
+        help="With http, jobs are run for requests over HTTP too, at --http-port. Needs gearman-trio[web].",
         gearmand=_BOTH,
-        remark="`http` is refused, for it is not spoken here.",
+        remark="What gearmand answers over HTTP is often of no use; "
+        "[what is answered instead](../how-to/call-over-http.md#what-differs-from-gearmand).",
     ),
     Option(
         name="http-port",
         group=_LISTENING,
         kind=Kind("PORT", _port),
         default=8080,
-        help="Accepted; it has a meaning with gearmand's --protocol http only.",
+        help="Where --protocol http listens, on the hosts of --listen; 0 for a free port.",
         gearmand=_BOTH,
-        inert=True,
     ),
     Option(
         name="web",
@@ -182,6 +189,29 @@ LISTENING_OPTIONS: Final = [
         kind=Kind("[HOST:]PORT", _web_address),
         help="Where to answer HTTP: health, metrics and what the server does; on this machine alone unless a host is "
         "given.",
+    ),
+    Option(
+        name="web-token",
+        group=_LISTENING,
+        kind=Kind("TOKEN", _web_token),
+        help="Lets people who have it cancel jobs, pause functions, and more, with --web; without one nothing can be "
+        "changed there.  Better in the environment or a file, for everybody sees command lines.",
+        secret=True,
+    ),
+    Option(
+        name="web-host",
+        group=_LISTENING,
+        kind=Kind("NAME", str.lower),
+        repeated=True,
+        default=[],
+        help="A name by which browsers may ask --web, besides those of this machine and IP addresses.",
+    ),
+    Option(
+        name="web-hide-workloads",
+        group=_LISTENING,
+        kind=FLAG,
+        default=False,
+        help="Show nothing of the workloads of jobs with --web.",
     ),
     Option(
         name="ssl",

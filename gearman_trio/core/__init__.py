@@ -9,13 +9,17 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Final
 
 from . import dispatcher
-from .batch import BadRow, Batch, JobUpdate, StoredJob
+from .batch import BadRow, Batch, JobUpdate, SpilledJob, StoredJob
+from .detail import JobStatistics
 from .dispatcher import Dispatcher
+from .inspection import Inspection
 from .job import PRIORITIES
 from .peer import Peer
 from .policy import Policy
 from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
+from .steering import Steering
 from .tally import BOUNDS, OUTCOMES, Failure, Histogram
+from .walks import JobQuery, JobWalk
 
 __all__ = [
     "BOUNDS",
@@ -29,10 +33,16 @@ __all__ = [
     "Failure",
     "FunctionStatistics",
     "Histogram",
+    "Inspection",
+    "JobQuery",
+    "JobStatistics",
     "JobUpdate",
+    "JobWalk",
     "Peer",
     "PeerStatistics",
     "Policy",
+    "SpilledJob",
+    "Steering",
     "StoredJob",
     "Totals",
 ]

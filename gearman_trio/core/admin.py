@@ -12,11 +12,9 @@ from typing import Final
 
 from ..protocol.codec import TEXT
 from .activity import connection_rows, function_rows, running_rows
-from .function import Function
-from .job import COMMITTING, QUEUED, SCHEDULED
-from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
+from .steering import Steering
 from .tables import (
     JobFilter,
     attached_rows,
@@ -30,7 +28,6 @@ from .tables import (
     unique_rows,
     worker_rows,
 )
-from .waking import Waking
 
 __all__ = ["Admin"]
 
@@ -53,19 +50,12 @@ class Admin:
         shutdown: ``"now"`` or ``"graceful"`` once an administrator has asked for it, else empty.
     """
 
-    __slots__ = ("_outcomes", "_peers", "_policy", "_registry", "_waking", "shutdown")
+    __slots__ = ("_peers", "_policy", "_registry", "_steering", "shutdown")
 
-    def __init__(
-        self,
-        registry: Registry,
-        outcomes: Outcomes,
-        waking: Waking,
-        peers: dict[int, Peer],
-    ) -> None:
+    def __init__(self, registry: Registry, steering: Steering, peers: dict[int, Peer]) -> None:
         self._registry = registry
         self._policy = registry.policy
-        self._outcomes = outcomes
-        self._waking = waking
+        self._steering = steering
         self._peers = peers
         self.shutdown: str = ""
 
@@ -90,7 +80,7 @@ class Admin:
             case b"list":
                 self._list(peer, words)
             case b"pause" | b"resume" | b"purge":
-                self._steer(peer, command, words, now)
+                self._steer(peer, command, words)
             case b"jobs" | b"clients" | b"shutdown":
                 self._for_administrators(peer, command, words)
             case b"cancel":
@@ -169,44 +159,30 @@ class Admin:
         else:
             peer.send(_INCOMPLETE % b"shutdown")
 
-    def _steer(self, peer: Peer, command: bytes, words: list[bytes], now: float) -> None:
+    def _steer(self, peer: Peer, command: bytes, words: list[bytes]) -> None:
         """``pause``, ``resume`` and ``purge`` of a function."""
         if len(words) != 3 or words[1].lower() != b"function":
             peer.send(_INCOMPLETE % command)
             return
         name = words[2]
-        function = self._registry.functions.get(name)
-        if function is None and command == b"pause" and len(name) <= self._policy.max_function_bytes:
-            # As with `maxqueue`, also before the function is first used.
-            function = self._registry.function(name)
-        if function is None:
-            peer.send(_NO_FUNCTION)
+        steering = self._steering
+        if command == b"purge":
+            purged = steering.purge_named(name)
+            if purged is None:
+                peer.send(_NO_FUNCTION)
+            else:
+                peer.answer(_purge_rows(purged))
         elif command == b"pause":
-            function.pause()
-            peer.send(_OK)
-        elif command == b"resume":
-            function.resume()
-            self._waking.resumed(function, now)
-            peer.send(_OK)
+            peer.send(_OK if steering.pause(name) else _NO_FUNCTION)
         else:
-            peer.answer(self._purge(function))
-
-    def _purge(self, function: Function) -> Iterator[bytes]:
-        """End the jobs that the function has and that no worker has, one a row; the last row tells how many."""
-        ended = 0
-        for job in list(self._registry.jobs.values()):
-            if job.function is function and job.state in (COMMITTING, QUEUED, SCHEDULED):
-                self._outcomes.cancel_job(job)
-                ended += 1
-            yield b""
-        yield b"OK %d\n" % ended
+            peer.send(_OK if steering.resume(name) else _NO_FUNCTION)
 
     def _cancel(self, words: list[bytes]) -> bytes:
         if len(words) < 3:
             return _UNKNOWN % words[0]
         if words[1].lower() != b"job":
             return b"ERR UNKNOWN_ERROR\r\n"
-        return _OK if self._outcomes.cancel(words[2]) else b"ERR UNKNOWN_JOB\r\n"
+        return _OK if self._steering.cancel(words[2]) else b"ERR UNKNOWN_JOB\r\n"
 
     def _create_or_drop(self, command: bytes, words: list[bytes]) -> bytes:
         if len(words) != 3 or words[1].lower() != b"function":
@@ -234,11 +210,18 @@ class Admin:
             sizes = (sizes or [0]) * 3
         elif len(sizes) == 2:
             sizes.append(0)
-        name = words[1]
-        # Unlike in gearmand, a limit may be set before the function is first used; not where that cannot happen.
-        if name in self._registry.functions or (any(sizes) and len(name) <= self._policy.max_function_bytes):
-            self._registry.function(name).limits = (sizes[0], sizes[1], sizes[2])
+        # Where there is nothing to limit, gearmand says OK too.
+        self._steering.limit(words[1], (sizes[0], sizes[1], sizes[2]))
         return _OK
+
+
+def _purge_rows(purged: Iterator[int]) -> Iterator[bytes]:
+    """A row for each job looked at; the last one tells how many were ended."""
+    ended = 0
+    for count in purged:
+        ended += count
+        yield b""
+    yield b"OK %d\n" % ended
 
 
 def _size(word: bytes) -> int:

@@ -44,6 +44,11 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
 
+    @property
+    def heap(self) -> list[tuple[float, int, Timer]]:
+        """Times, the numbers of the timers, and the timers, cancelled ones too, as a heap to look at."""
+        return self._heap
+
     def add(self, when: float, timer: Timer) -> None:
         """Let `timer` come out of `pop_due` at `when`."""
         self._added += 1

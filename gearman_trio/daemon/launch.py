@@ -34,6 +34,9 @@ class Launch:
         everywhere: where to listen besides if `listens` has no place for clients and workers, and no service manager
             has opened one.
         web: where to answer HTTP, if anywhere.
+        web_token: lets people change something there.
+        web_hosts: names by which browsers may ask there.
+        web_hide_workloads: whether workloads stay unseen there.
         backlog: of listen(2); ``None`` for as many as the kernel allows.
         drain_seconds: how long SIGTERM lets running jobs go on.
         pid_file: holds the process ID.
@@ -46,12 +49,16 @@ class Launch:
         file_descriptors: how many may be open.
         coredump: whether a crash leaves a core file.
         store: where background jobs are kept, not open yet; ``None`` for memory.
+        gateway: where to run jobs for requests over HTTP, if anywhere.
     """
 
     options: ServerOptions
     listens: tuple[Listen, ...]
     everywhere: Listen
     web: Address | None
+    web_token: str | None
+    web_hosts: tuple[str, ...]
+    web_hide_workloads: bool
     backlog: int | None
     drain_seconds: float
     pid_file: Path | None
@@ -64,6 +71,7 @@ class Launch:
     file_descriptors: int | None
     coredump: bool
     store: Store | None = None
+    gateway: tuple[Address, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -79,6 +87,9 @@ class Launch:
             listens=tuple(_listens(settings)),
             everywhere=Listen(everywhere, tls=_tls(settings) if settings["ssl"] else None),
             web=_web(settings),
+            web_token=settings["web-token"],
+            web_hosts=tuple(settings["web-host"]),
+            web_hide_workloads=settings["web-hide-workloads"],
             backlog=settings["backlog"],
             drain_seconds=settings["drain-timeout"],
             pid_file=Path(pid_file) if pid_file else None,
@@ -91,6 +102,7 @@ class Launch:
             file_descriptors=settings["file-descriptors"],
             coredump=settings["coredump"],
             store=_store(settings),
+            gateway=_gateway(settings),
         )
 
 
@@ -116,6 +128,16 @@ def _web(settings: Settings) -> Address | None:
     # Now, so that a missing library is known before anything is started.
     import_module("gearman_trio.web")
     return parse_address(settings["web"])
+
+
+def _gateway(settings: Settings) -> tuple[Address, ...]:
+    """Wherever clients and workers are listened for, at the other port."""
+    if settings["protocol"] != "http":
+        return ()
+    import_module("gearman_trio.web")
+    addresses = [parse_address(text) for option in ("listen", "listen-tls") for text in settings[option]]
+    hosts = dict.fromkeys(address.host for address in addresses if not address.path)
+    return tuple(Address(host, settings["http-port"]) for host in hosts or ("*",))
 
 
 def _tls(settings: Settings) -> TlsOptions:

@@ -8,10 +8,10 @@ from socket import AF_UNIX, socket
 import trio
 
 from ..server import Listen, ServerListener, open_listeners
-from ..transport import server_context
+from ..transport import Address, server_context
 from .launch import Launch
 
-__all__ = ["open_all", "open_web"]
+__all__ = ["open_all", "open_gateway", "open_web"]
 
 
 async def open_all(launch: Launch, inherited: Sequence[socket]) -> list[trio.abc.Listener[trio.abc.Stream]]:
@@ -48,12 +48,31 @@ async def open_web(launch: Launch) -> list[trio.SocketListener]:
     Raises:
         OSError: it cannot be listened on; its text is a message for people.
     """
-    if launch.web is None:
-        return []
+    return [] if launch.web is None else await _open_tcp("--web", launch.web)
+
+
+async def open_gateway(launch: Launch) -> list[trio.SocketListener]:
+    """Open what a process shall run jobs at for requests over HTTP.
+
+    Raises:
+        OSError: a place cannot be listened at; its text is a message for people. Nothing is left open then.
+    """
+    opened: list[trio.SocketListener] = []
     try:
-        return await trio.open_tcp_listeners(launch.web.port, host=launch.web.host)
+        for address in launch.gateway:
+            opened += await _open_tcp("--http-port", address)
+    except BaseException:
+        for listener in opened:
+            await trio.aclose_forcefully(listener)
+        raise
+    return opened
+
+
+async def _open_tcp(option: str, address: Address) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(address.port, host=None if address.host == "*" else address.host)
     except OSError as exc:
-        raise OSError(exc.errno, f"--web: cannot listen on {launch.web}: {exc.strerror or exc}") from exc
+        raise OSError(exc.errno, f"{option}: cannot listen on {address}: {exc.strerror or exc}") from exc
 
 
 def _taken_over(everywhere: Listen, inherited: socket) -> trio.abc.Listener[trio.abc.Stream]:

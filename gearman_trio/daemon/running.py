@@ -15,7 +15,7 @@ import trio
 from ..errors import ConfigError
 from ..server import Server, serve
 from .launch import Launch
-from .listening import open_all, open_web
+from .listening import open_all, open_gateway, open_web
 from .logs import NOTICE, reopen_log_files
 from .pidfile import PidFile
 from .systemd import ServiceManager, inherited_sockets
@@ -51,24 +51,20 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     if pid_file is not None:
         # A clearer error than that of a port in use.
         pid_file.check()
-    web = await open_web(launch)
-    try:
-        listeners = await open_all(launch, inherited_sockets(os.environ))
-    except BaseException:
-        for each in web:
-            await trio.aclose_forcefully(each)
-        raise
+    web, gateway, listeners = await _open_everything(launch)
     async with trio.open_nursery() as nursery:
         async with trio.open_nursery() as starting:
 
             def show(server: Server) -> None:
                 # At once: whoever asks how the process is must not wait until all jobs have come back.
                 if web:
-                    starting.start_soon(_start_web, nursery, server, web)
+                    starting.start_soon(_start_web, nursery, server, web, launch)
 
             server: Server = await nursery.start(
                 partial(serve, listeners=listeners, options=launch.options, store=launch.store, on_open=show)
             )
+        if gateway:
+            await _start_gateway(nursery, server, gateway)
         process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.
@@ -81,11 +77,45 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
     logger.log(NOTICE, "stopped")
 
 
-async def _start_web(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+async def _open_everything(
+    launch: Launch,
+) -> tuple[list[trio.SocketListener], list[trio.SocketListener], list[trio.abc.Listener[trio.abc.Stream]]]:
+    """The listeners for HTTP, for jobs over HTTP, and for clients and workers; all of them or none."""
+    web = await open_web(launch)
+    gateway: list[trio.SocketListener] = []
+    try:
+        gateway = await open_gateway(launch)
+        return web, gateway, await open_all(launch, inherited_sockets(os.environ))
+    except BaseException:
+        for each in (*web, *gateway):
+            await trio.aclose_forcefully(each)
+        raise
+
+
+async def _start_web(
+    nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener], launch: Launch
+) -> None:
     from ..web import serve_web  # noqa: PLC0415 an extra
 
-    urls: list[str] = await nursery.start(partial(serve_web, server, listeners=listeners))
+    assert launch.web is not None
+    answering = partial(
+        serve_web,
+        server,
+        host=launch.web.host,
+        listeners=listeners,
+        token=launch.web_token,
+        hosts=launch.web_hosts,
+        hide_workloads=launch.web_hide_workloads,
+    )
+    urls: list[str] = await nursery.start(answering)
     logger.log(NOTICE, "web: %s", ", ".join(urls))
+
+
+async def _start_gateway(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+    from ..web import serve_gateway  # noqa: PLC0415 an extra
+
+    urls: list[str] = await nursery.start(partial(serve_gateway, server, listeners=listeners))
+    logger.log(NOTICE, "http: %s", ", ".join(urls))
 
 
 class _Process:

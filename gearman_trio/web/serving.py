@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -19,13 +19,17 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
 
 from ..server import Server
 from ..transport import Address
 from .app import make_app
+from .door import JobLimits
+from .gateway import make_gateway
 from .history import History
+from .results import Results
 
-__all__ = ["WebLimits", "serve_web"]
+__all__ = ["WebLimits", "serve_gateway", "serve_web"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +52,13 @@ class WebLimits:
             workers do.
         event_streams: how many pages may be kept up to date at once; a page takes one connection for that.
         metric_functions: how many functions have metrics of their own.
+        jobs: what jobs that come over HTTP may take.
     """
 
     connections: int = 200
     event_streams: int = 100
     metric_functions: int = 500
+    jobs: JobLimits = attrs.field(factory=JobLimits)
 
 
 async def serve_web(
@@ -62,14 +68,69 @@ async def serve_web(
     port: int = 0,
     listeners: Sequence[trio.SocketListener] | None = None,
     limits: WebLimits | None = None,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    hide_workloads: bool = False,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Show a job server over HTTP until cancelled.
 
-    Whoever can reach the address can read everything, so it is this machine alone unless `host` says otherwise.
+    Whoever can reach the address can read everything that is shown, so it is this machine alone unless `host` says
+    otherwise.
 
     Args:
         server: what is shown. That it ends does not end this.
+        host: the address to listen on; a name may stand for several.
+        port: TCP port; 0 for a free one.
+        listeners: Trio listeners to serve instead of opening any; they are closed at the end.
+        limits: what it may take.
+        token: lets people who have it submit and cancel jobs, and more; without one, nothing can be changed.
+        hosts: names by which browsers may ask, besides those of this machine, `host`, and IP addresses.
+        hide_workloads: whether workloads stay unseen.
+        task_status: for ``nursery.start``: started with the URLs when the listeners are open.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        ConfigError: the token is too short.
+
+    Cancellation: at once; connections are closed.
+    """
+    limits = limits or WebLimits()
+    history = History(server)
+    results = Results(server, limits.jobs)
+    app = make_app(
+        server,
+        history=history,
+        results=results,
+        token=token,
+        hosts=[host, socket.gethostname(), *hosts],
+        hide_workloads=hide_workloads,
+        max_event_streams=limits.event_streams,
+        max_metric_functions=limits.metric_functions,
+    )
+    if listeners is None:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(history.run)
+        nursery.start_soon(results.run)
+        task_status.started(await nursery.start(_serve, app, listeners, limits.connections))
+
+
+async def serve_gateway(
+    server: Server,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    listeners: Sequence[trio.SocketListener] | None = None,
+    limits: WebLimits | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run jobs for whoever asks by gearmand's protocol over HTTP, until cancelled.
+
+    Whoever can reach the address can submit jobs, as at the job server's own port.
+
+    Args:
+        server: runs the jobs. That it ends does not end this.
         host: the address to listen on; a name may stand for several.
         port: TCP port; 0 for a free one.
         listeners: Trio listeners to serve instead of opening any; they are closed at the end.
@@ -79,22 +140,25 @@ async def serve_web(
     Raises:
         OSError: the address cannot be listened on.
 
-    Cancellation: at once; connections are closed.
+    Cancellation: at once; connections are closed, and jobs lose the clients that waited there.
     """
     limits = limits or WebLimits()
-    history = History(server)
-    app = make_app(
-        server,
-        history=history,
-        max_event_streams=limits.event_streams,
-        max_metric_functions=limits.metric_functions,
-    )
     if listeners is None:
         listeners = await trio.open_tcp_listeners(port, host=host)
+    await _serve(make_gateway(server, limits=limits.jobs), listeners, limits.connections, task_status=task_status)
+
+
+async def _serve(
+    app: ASGIApp,
+    listeners: Sequence[trio.SocketListener],
+    most: int,
+    *,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an application on at most so many connections."""
     urls = [f"http://{Address(*listener.socket.getsockname()[:2])}/" for listener in listeners]
-    connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), limits.connections)
+    connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), most)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(history.run)
         await nursery.start(partial(trio.serve_listeners, connections.serve, list(listeners)))
         task_status.started(urls)
 

@@ -157,6 +157,9 @@ def test_options_of_the_process_have_their_short_names(asked: Callable[..., Laun
         listens=(Listen("a:1"), Listen("[::1]:2")),
         everywhere=Listen("*:1"),
         web=None,
+        web_token=None,
+        web_hosts=(),
+        web_hide_workloads=False,
         backlog=7,
         drain_seconds=60.0,
         pid_file=Path("pid"),
@@ -221,6 +224,7 @@ def test_places_are_plain_or_not_and_for_everybody_or_not(
     ("arguments", "name"),
     [
         ("-q redis --redis-server r --redis-port 1 --redis-password secret", "r:1"),
+        ("-q libmemcached --libmemcached-servers a:1,b:2", "a:1"),
     ],
 )
 def test_gearmands_key_value_queues_are_stores_too(asked: Callable[..., Launch], arguments: str, name: str) -> None:

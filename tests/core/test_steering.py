@@ -23,6 +23,87 @@ def administrator(wire: Wire) -> WirePeer:
     return peer
 
 
+# ---- the doors of operators, of which the commands are one ----
+
+
+def test_running_job_is_requeued_at_the_tail() -> None:
+    wire = Wire()
+    client, worker, other = wire.peer(), wire.worker(b"f"), wire.sleeper(b"f")
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+    worker.ask("GRAB_JOB")
+    other.ask("GRAB_JOB")
+    other.ask("PRE_SLEEP")
+    worker.send("WORK_STATUS", J1, b"1", b"2")
+
+    assert "" == wire.broker.steering(1.0).requeue(J1)
+
+    assert [("NOOP",)] == other.read()
+    job = wire.broker.inspection.job(J1)
+    assert job is not None
+    assert ("queued", 1, b"0") == (job.state, job.attempts, job.numerator)
+    check_invariants(wire.broker)
+
+
+def test_what_the_worker_still_says_of_a_requeued_job_is_dropped() -> None:
+    wire = Wire()
+    client, worker, other = wire.peer(), wire.worker(b"f"), wire.worker(b"f")
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+    worker.ask("GRAB_JOB")
+    wire.broker.steering(1.0).requeue(J1)
+
+    assert [] == worker.ask("WORK_COMPLETE", J1, b"late")
+    assert [("JOB_ASSIGN", J1, b"f", b"w")] == other.ask("GRAB_JOB")
+    other.send("WORK_COMPLETE", J1, b"in time")
+    assert [("JOB_CREATED", J1), ("WORK_COMPLETE", J1, b"in time")] == client.read()
+
+
+def test_worker_that_gets_its_requeued_job_again_is_heard_again() -> None:
+    wire = Wire()
+    client, worker = wire.peer(), wire.worker(b"f")
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+    worker.ask("GRAB_JOB")
+    wire.broker.steering(1.0).requeue(J1)
+    worker.ask("GRAB_JOB")
+    check_invariants(wire.broker)
+
+    worker.send("WORK_COMPLETE", J1, b"r")
+    assert ("WORK_COMPLETE", J1, b"r") == client.read()[-1]
+    assert set() == worker.end.released
+
+
+def test_operator_is_above_the_limit_of_attempts() -> None:
+    wire = Wire(Policy(max_attempts=1))
+    worker = wire.worker(b"f")
+    wire.background(b"f")
+    worker.ask("GRAB_JOB")
+
+    assert "" == wire.broker.steering(1.0).requeue(J1)
+    assert [("JOB_ASSIGN", J1, b"f", b"")] == worker.ask("GRAB_JOB")
+
+
+def test_job_that_cannot_be_requeued() -> None:
+    wire = Wire()
+    client, worker = wire.peer(), wire.worker(b"f")
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+
+    assert "the job is queued, not running" == wire.broker.steering(1.0).requeue(J1)
+    worker.ask("GRAB_JOB")
+    client.leave()
+    assert "no client hears of the job any more, so it is not to run again" == wire.broker.steering(1.0).requeue(J1)
+    assert "there is no such job" == wire.broker.steering(1.0).requeue(J2)
+
+
+def test_names_that_no_function_can_have() -> None:
+    wire = Wire(Policy(max_function_bytes=3))
+    steering = wire.broker.steering(1.0)
+
+    assert (False, False, False) == (steering.pause(b""), steering.pause(b"long"), steering.resume(b"f"))
+    assert (False, False) == (steering.limit(b"long", (1, 1, 1)), steering.limit(b"f", (0, 0, 0)))
+    assert (True, True) == (steering.limit(b"f", (1, 1, 1)), steering.limit(b"f", (0, 0, 0)))
+    assert steering.purge_named(b"g") is None
+    assert [b"f"] == [function.name for function in wire.broker.functions()]
+
+
 # ---- pause, resume ----
 
 
@@ -205,7 +286,7 @@ def test_jobs_of_a_function_are_listed_as_asked(filters: bytes, rows: bytes) -> 
 def test_wrong_filter_is_named(wrong: bytes) -> None:
     answer = busy_wire().peer().line(b"list jobs f " + wrong)
 
-    assert answer.startswith(b"ERR INVALID_ARGUMENTS expected+state=committing|queued|running|scheduled,+")
+    assert answer.startswith(b"ERR INVALID_ARGUMENTS expected+state=committing|fetching|queued|running|scheduled,+")
     assert answer.endswith(b"got+" + wrong.replace(b"\x01", b"\\x01") + b"\r\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,12 +11,21 @@ from urllib.parse import quote, urlsplit
 import attrs
 import pytest
 import trio
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
 
 from gearman_trio import Server, ServerOptions, open_server
 from gearman_trio.web import WebLimits, serve_web
 
+from ..peers import require
+from .browser import STATE, Page
+
 #: No single step takes longer on a busy machine, unless it hangs.
 PATIENCE = 30.0
+
+TOKEN = "a-token-of-the-tests"
+
+AUTHORIZATION = f"Authorization: Bearer {TOKEN}\r\n"
 
 
 @attrs.frozen
@@ -71,9 +80,12 @@ class Site:
         assert parts.port is not None
         return await trio.open_tcp_stream(parts.hostname, parts.port)
 
-    async def ask(self, path: str, method: str = "GET", headers: str = "") -> Answer:
-        request = f"{method} {quote(path, safe='/?=&%')} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n"
-        return Answer.parse(await self.send(request.encode()))
+    async def ask(
+        self, path: str, method: str = "GET", headers: str = "", *, host: str = "localhost", body: bytes = b""
+    ) -> Answer:
+        first = f"{method} {quote(path, safe='/?=&%*:')} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        return Answer.parse(await self.send(f"{first}{length}{headers}\r\n".encode() + body))
 
     async def ask_until(self, path: str, wanted: Callable[[Answer], object], method: str = "GET") -> Answer:
         """Ask again and again until the answer is as wanted."""
@@ -92,7 +104,7 @@ class Site:
                 return b"".join([bytes(chunk) async for chunk in stream])
 
     async def events(self, stream: trio.SocketStream) -> Events:
-        await stream.send_all(b"GET /api/v1/events HTTP/1.1\r\nHost: here\r\n\r\n")
+        await stream.send_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return Events(stream)
 
 
@@ -102,8 +114,47 @@ def limits() -> WebLimits:
 
 
 @pytest.fixture
-async def site(limits: WebLimits) -> AsyncIterator[Site]:
+def token() -> str | None:
+    return TOKEN
+
+
+@pytest.fixture
+def hide_workloads() -> bool:
+    return False
+
+
+@pytest.fixture
+async def site(limits: WebLimits, token: str | None, hide_workloads: bool) -> AsyncIterator[Site]:
     async with open_server(port=0, options=ServerOptions(), drain_seconds=0) as server, trio.open_nursery() as nursery:
-        (url,) = await nursery.start(partial(serve_web, server, limits=limits))
+        answering = partial(
+            serve_web, server, limits=limits, token=token, hosts=["jobs.example"], hide_workloads=hide_workloads
+        )
+        (url,) = await nursery.start(answering)
         yield Site(server, url)
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = require("chromium")
+    # Root may not use the sandbox, and containers have little shared memory.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, Service(require("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+async def page(chrome: Chrome, site: Site) -> AsyncIterator[Page]:
+    """The page of a server, open; whatever is done with it, the browser has nothing to complain about."""
+    page = Page(chrome, site)
+    await page.do(lambda driver: driver.get(site.url))
+    await page.until(STATE, "live")
+    yield page
+    complaints = await page.do(lambda driver: driver.get_log("browser"))  # type: ignore[no-untyped-call] # Selenium's
+    await page.do(lambda driver: driver.get("about:blank"))
+    assert [] == [each for each in complaints if not any(words in each["message"] for words in page.forgiven)]

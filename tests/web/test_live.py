@@ -114,7 +114,7 @@ async def test_streams_are_limited_and_one_that_ends_makes_room(site: Site) -> N
         refused = await site.ask("/api/v1/events")
 
         assert 503 == refused.status
-        assert "1 event streams are open, which is the limit" == refused.json["error"]["message"]
+        assert "1 event streams are open, which is the limit" == refused.json["detail"]
     async with await site.connect() as stream:
         # That the first reader has gone is noticed in a while.
         await site.ask_until("/api/v1/events", lambda answer: answer.status == 200, "HEAD")
