@@ -188,7 +188,9 @@ class _TracedClient(Client):
                 return _text(signature_of(function, self._options.name).name)
             except TypeError:
                 return "?"
-        return function if isinstance(function, str) else _text(bytes(function)) if function else "?"
+        if isinstance(function, bytes):
+            return _text(function)
+        return function if isinstance(function, str) else "?"
 
     def _typed(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Signature, bytes]:
         signature, workload = super()._typed(function, *args, **kwargs)
@@ -203,6 +205,9 @@ class _TracedClient(Client):
         wait: Callable[[_Call], Awaitable[_T]],
     ) -> _T:
         steps = _under_way.get()
+        if steps is None:
+            # A call of another kind, which makes no spans.
+            return await super()._outcome(packet, unique, kind, wait)
         watched = partial(_WatchedRunCall if kind is RunCall else _WatchedResultCall, steps)
         # Each is of the kind that it stands for.
         return await super()._outcome(packet, unique, cast(Callable[[], _Call], watched), wait)
@@ -224,7 +229,6 @@ class _Steps:
         return self
 
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
-        _under_way.reset(self._under_way)
         self.leave()
         if exc is not None:
             _blame(self._span, exc)
@@ -235,6 +239,7 @@ class _Steps:
         if self._token is not None:
             context.detach(self._token)
             self._token = None
+            _under_way.reset(self._under_way)
 
     def taken(self, handle: bytes) -> None:
         """The job server has taken the job."""
@@ -262,7 +267,7 @@ class _Steps:
 
 
 #: The call that the current task makes.
-_under_way: ContextVar[_Steps] = ContextVar("gearman_trio_call")
+_under_way: ContextVar[_Steps | None] = ContextVar("gearman_trio_call", default=None)
 
 
 class _WatchedResultCall(ResultCall):

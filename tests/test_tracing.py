@@ -206,6 +206,17 @@ async def test_watched_job_is_submitted_and_waited_for(client: Client, spans: Sp
     assert StatusCode.UNSET is spans["wait resize"].status.status_code
 
 
+async def test_calls_of_other_kinds_make_no_spans_and_work(client: Client, spans: Spans) -> None:
+    """Also within a block that watches a job."""
+    async with client.stream(opaque, b"x") as job, client.pipeline() as pipeline:
+        entry = pipeline.submit("opaque", b"y")
+        assert b"z" == await client.map_reduce("opaque", "nothing", b"z")
+        await job.result()
+
+    assert entry.handle is not None
+    assert ["submit opaque", "wait opaque"] == [name for name in spans.names if not name.startswith("run")]
+
+
 async def test_options_keep_the_spans(client: Client, spans: Spans) -> None:
     await client.with_options(priority="high").run(resize, 1)
 
