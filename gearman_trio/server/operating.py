@@ -11,6 +11,7 @@ import trio
 
 from ..core import Failure, JobQuery, JobStatistics
 from .hub import Hub
+from .options import ServerOptions
 
 __all__ = ["JobPage", "Operator"]
 
@@ -34,9 +35,14 @@ class JobPage:
 
 
 class Operator:
-    """Looks at jobs and steers them; `Server.operator` gives it. It may be used until the server has ended."""
+    """Looks at jobs and steers them; `Server.operator` gives it. It may be used until the server has ended.
 
-    def __init__(self, hub: Hub) -> None:
+    Attributes:
+        options: what the server was started with.
+    """
+
+    def __init__(self, hub: Hub, options: ServerOptions) -> None:
+        self.options = options
         self._hub = hub
 
     def job(self, handle: bytes) -> JobStatistics | None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import trio
@@ -55,6 +55,20 @@ from .results import Results
 from .snapshot import function_value, server_value, text, worker_value
 
 __all__ = ["make_app"]
+
+
+#: What `/api/v1/server` tells of `ServerOptions`; 0 is for no limit.
+_LIMITS: Final = (
+    "max_connections",
+    "max_connections_per_address",
+    "max_jobs",
+    "max_jobs_per_function",
+    "max_held_bytes",
+    "max_held_bytes_per_function",
+    "max_packet_bytes",
+    "max_attempts",
+    "outbox_limit_bytes",
+)
 
 
 def make_app(
@@ -151,7 +165,9 @@ class _Site:
 
     async def server(self, request: Request) -> Response:
         statistics = self._server.statistics(peers=False)
-        return json_answer({**server_value(self._server, statistics), "lag_seconds": self._history.lag})
+        limits = {name: getattr(self._server.operator.options, name) for name in _LIMITS}
+        value = server_value(self._server, statistics)
+        return json_answer({**value, "lag_seconds": self._history.lag, "limits": limits})
 
     async def functions(self, request: Request) -> Response:
         return page_answer(request, "functions", self._server.functions(), self._function_value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,9 +11,14 @@ from urllib.parse import quote, urlsplit
 import attrs
 import pytest
 import trio
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
 
 from gearman_trio import Server, ServerOptions, open_server
 from gearman_trio.web import WebLimits, serve_web
+
+from ..peers import require
+from .browser import STATE, Page
 
 #: No single step takes longer on a busy machine, unless it hangs.
 PATIENCE = 30.0
@@ -127,3 +132,29 @@ async def site(limits: WebLimits, token: str | None, hide_workloads: bool) -> As
         (url,) = await nursery.start(answering)
         yield Site(server, url)
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = require("chromium")
+    # Root may not use the sandbox, and containers have little shared memory.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, Service(require("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+async def page(chrome: Chrome, site: Site) -> AsyncIterator[Page]:
+    """The page of a server, open; whatever is done with it, the browser has nothing to complain about."""
+    page = Page(chrome, site)
+    await page.do(lambda driver: driver.get(site.url))
+    await page.until(STATE, "live")
+    yield page
+    complaints = await page.do(lambda driver: driver.get_log("browser"))  # type: ignore[no-untyped-call] # Selenium's
+    await page.do(lambda driver: driver.get("about:blank"))
+    assert [] == [each for each in complaints if not any(words in each["message"] for words in page.forgiven)]

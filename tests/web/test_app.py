@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from gearman_trio import Abilities, Server, ServerError, ServerOptions, open_server, open_worker, serve
-from gearman_trio.core import OUTCOMES, BadRow, StoredJob
+from gearman_trio.core import OUTCOMES, BadRow, SpilledJob, StoredJob
 from gearman_trio.testing import MemoryStore
 from gearman_trio.web import History, make_app, serve_web
 
@@ -77,9 +77,9 @@ class SlowReplay(MemoryStore):
         super().__init__()
         self.may_come = threading.Event()
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         self.may_come.wait(PATIENCE)
-        yield from super().replay()
+        yield from super().replay(spill_bytes)
 
 
 async def test_server_is_alive_and_not_ready_while_jobs_come_back() -> None:
@@ -139,6 +139,7 @@ async def test_jobs_that_no_worker_can_take_are_told(site: Site) -> None:
         "queued": 3,
         "scheduled": 0,
         "committing": 0,
+        "fetching": 0,
         "running": 0,
         "workers": 0,
         "sleeping": 0,
@@ -202,6 +203,7 @@ async def test_workers_and_the_server_as_a_whole(site: Site) -> None:
     assert (1, 1) == (server["counters"]["submitted"], server["counters"]["completed"])
     assert [str(address) for address in site.server.addresses] == server["addresses"]
     assert server["accepting"]
+    assert (0, 256 * 1024 * 1024) == (server["limits"]["max_jobs"], server["limits"]["outbox_limit_bytes"])
 
 
 @pytest.mark.parametrize(

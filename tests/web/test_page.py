@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import attrs
 import pytest
-import trio
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from gearman_trio import Abilities, open_admin, open_worker
 
-from ..peers import require
-from .conftest import PATIENCE, Site
+from .browser import Page
+from .conftest import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
@@ -30,69 +22,9 @@ async def reverse(workload: bytes) -> bytes:
     return workload[::-1]
 
 
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = require("chromium")
-    # Root may not use the sandbox, and containers have little shared memory.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, Service(require("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-@attrs.frozen
-class Page:
-    """A page in a browser, whose driver blocks and so is used in threads."""
-
-    driver: Chrome
-    site: Site
-
-    async def do(self, action: Callable[[Chrome], Any]) -> Any:
-        with trio.fail_after(PATIENCE * 2):
-            return await trio.to_thread.run_sync(action, self.driver)
-
-    async def run(self, script: str) -> Any:
-        return await self.do(lambda driver: driver.execute_script(script))
-
-    async def until(self, script: str, wanted: object) -> None:
-        """Wait until a script gives what is wanted."""
-        found = None
-        with trio.move_on_after(PATIENCE):
-            while (found := await self.run(script)) != wanted:  # noqa: ASYNC110 nothing tells when a browser has drawn
-                await trio.sleep(0.05)
-        assert wanted == found
-
-    async def visit(self, view: str) -> None:
-        """Go to a view by its link, or by an address of its own."""
-        await self.run(f"location.hash = '#/{view}'")
-
-    async def picture(self, name: str) -> None:
-        """Keep what it looks like, where somebody asks for it."""
-        folder = os.environ.get("GEARMAN_TRIO_SCREENSHOTS")
-        if folder:
-            await self.do(lambda driver: driver.save_screenshot(str(Path(folder) / f"{name}.png")))
-
-
 ROWS = "return [...document.querySelectorAll('#functions tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
 NAMES = "return [...document.querySelectorAll('#functions tbody tr')].map(r => r.cells[0].textContent)"
-STATE = "return document.getElementById('state').textContent"
 WAITING = "return document.querySelector('[data-tile=queued]').textContent"
-
-
-@pytest.fixture
-async def page(chrome: Chrome, site: Site) -> AsyncIterator[Page]:
-    """The page of a server, open; whatever is done with it, the browser has nothing to complain about."""
-    page = Page(chrome, site)
-    await page.do(lambda driver: driver.get(site.url))
-    await page.until(STATE, "live")
-    yield page
-    complaints = await page.do(lambda driver: driver.get_log("browser"))  # type: ignore[no-untyped-call] # Selenium's
-    await page.do(lambda driver: driver.get("about:blank"))
-    assert [] == complaints
 
 
 async def submit(site: Site, *names: str | bytes) -> None:
@@ -158,7 +90,7 @@ async def test_many_functions_are_filtered_and_sorted_by_keyboard(page: Page) ->
 
     await page.do(type_it)
     matching = ["job-012", "job-112", *(f"job-12{digit}" for digit in range(10)), "job-212"]
-    assert ["job-123", *(name for name in matching if name != "job-123")] == await page.run(NAMES)
+    await page.until(NAMES, ["job-123", *(name for name in matching if name != "job-123")])
 
     def sort_by_name(driver: Chrome) -> None:
         driver.find_element(By.CSS_SELECTOR, "#functions th button").send_keys(Keys.ENTER)

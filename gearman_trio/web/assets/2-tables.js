@@ -57,23 +57,23 @@ class Table {
       if (!plain && key === this.sort.key && key !== null) head.setAttribute("aria-sort", this.sort.up ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
     }
-    const gone = new Set(this.lines.keys());
-    this.ordered(rows).forEach((row, index) => {
+    const wanted = this.ordered(rows), keys = new Set(wanted.map((row) => String(row[this.key])));
+    // First, for a row that is moved loses the focus, and those behind one that goes need not be moved.
+    for (const [key, line] of this.lines) if (!keys.has(key)) { line.remove(); this.lines.delete(key); }
+    wanted.forEach((row, index) => {
       const key = String(row[this.key]);
       let line = this.lines.get(key);
       if (!line) this.lines.set(key, line = this.line());
-      gone.delete(key);
       this.fill(line, row);
       if (this.body.children[index] !== line) this.body.insertBefore(line, this.body.children[index] ?? null);
     });
-    for (const key of gone) { this.lines.get(key).remove(); this.lines.delete(key); }
     this.table.hidden = rows.length === 0;
     this.empty.hidden = rows.length !== 0;
   }
 
   line() {
     const line = make("tr");
-    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : ""));
+    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : column.key === "actions" ? "actions" : ""));
     return line;
   }
 
@@ -88,7 +88,8 @@ class Table {
 }
 
 function fillLink(cell, text, href) {
-  const there = cell.firstElementChild ?? cell.appendChild(make("a"));
+  let there = cell.querySelector("a");
+  if (!there) { there = make("a"); cell.replaceChildren(there); }
   setText(there, text);
   if (there.getAttribute("href") !== href) there.setAttribute("href", href);
 }

@@ -54,7 +54,7 @@ const functionColumns = () => [
   { key: "oldest", name: "Oldest waits", show: (row) => age(row.waiting_since) },
   { key: "in_per_second", name: "In/s", show: (row) => rate(row.in_per_second) },
   { key: "out_per_second", name: "Out/s", show: (row) => rate(row.out_per_second) },
-  { key: "p50", name: "p50 run", show: (row) => duration(row.p50) }, { key: "p95", name: "p95 run", show: (row) => duration(row.p95) },
+  { key: "p95", name: "Runs (p50, p95)", show: (row) => (row.p50 === null || row.p50 === undefined ? none : `${duration(row.p50)}, ${duration(row.p95)}`) },
   { key: "failed", name: "Failed", show: (row) => whole(row.failed ?? 0) },
   { key: "spark", name: "Waiting, last hour", plain: true, fill: (cell, row) => fillSpark(cell, live.sparks.get(row.function)) },
   { key: "actions", name: "", plain: true, fill: (cell, row) => fillButtons(cell, row, [
@@ -118,11 +118,22 @@ const COUNTS = [["submitted", "Submitted"], ["coalesced", "Joined a live job"], 
   ["lost", "Lost with their worker"], ["requeued", "Queued again"], ["cancelled", "Cancelled"], ["abandoned", "Abandoned by clients"],
   ["connections", "Connections accepted"]];
 
+const LIMITS = { max_connections: "Connections", max_connections_per_address: "Connections of an address", max_jobs: "Jobs", max_jobs_per_function: "Jobs of a function",
+  max_held_bytes: "Workloads, together", max_held_bytes_per_function: "Workloads of a function", max_packet_bytes: "A packet", max_attempts: "Attempts of a job",
+  outbox_limit_bytes: "Waits to be sent to a peer" };
+
 const server = () => {
   const charts = new Charts([["Event loop late by", level("lag")]], duration);
   const more = new Charts([["Connections", level("connections")]]);
   const about = card("Server"), store = card("Store"), counts = card("Since the start"), limits = card("Limits");
   const cards = make("div", undefined, "cards");
+  limits.hidden = true;
+  // They stay as they are while the server runs.
+  ask("api/v1/server").then(({ limits: told }) => {
+    const written = ([name, value]) => [LIMITS[name] ?? name, !value ? "none" : name.endsWith("bytes") ? bytes(value) : name.endsWith("seconds") ? duration(value) : whole(value)];
+    limits.append(facts(Object.entries(told).map(written)));
+    limits.hidden = false;
+  }, () => {});
   cards.append(about, store, counts, limits);
   const fill = (element, pairs) => element.replaceChildren(element.firstElementChild, facts(pairs));
   return {
@@ -139,7 +150,6 @@ const server = () => {
         ["Jobs removed", whole(kept.removed)], ["Rows in quarantine", whole(kept.quarantined)], ["Jobs being stored", whole(now.committing ?? 0)]]
         : [["Where", "in memory only: queued jobs end with the server"]]);
       fill(counts, COUNTS.filter(([key]) => now.counters[key] !== undefined).map(([key, name]) => [name, whole(now.counters[key])]));
-      fill(limits, now.limits ? Object.entries(now.limits).map(([name, value]) => [name, value === null ? "none" : name.endsWith("bytes") ? bytes(value) : whole(value)]) : []);
       charts.draw(live.samples);
       more.draw(live.samples);
     },

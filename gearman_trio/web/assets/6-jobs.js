@@ -16,7 +16,7 @@ function polled(fetching, show) {
   return view;
 }
 
-const jobColumn = { key: "handle", name: "Job", words: true, fill: (cell, row) => fillLink(cell, row.handle, jobPlace(row.handle)) };
+const jobColumn = { key: "handle", name: "Job", fill: (cell, row) => fillLink(cell, row.handle, jobPlace(row.handle)) };
 const functionColumn = { key: "function", name: "Function", words: true };
 const uniqueColumn = { key: "unique", name: "Unique ID", words: true, show: (row) => row.unique || none };
 const priorityColumn = { key: "priority", name: "Priority" };
