@@ -16,6 +16,7 @@ from .page import write_section
 from .plots import draw, measure_queue, measure_sleepers
 from .processes import Missing
 from .tables import Table
+from .web import measure_web
 
 _LENGTHS = [1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000]
 _SLEEPERS = [0, 10, 50, 100, 200, 500, 1_000, 2_000]
@@ -66,6 +67,10 @@ def _instructions(arguments: argparse.Namespace) -> list[Table]:
     return [measure_instructions(arguments.repeats, progress=_progress)]
 
 
+def _web(arguments: argparse.Namespace) -> list[Table]:
+    return [measure_web(arguments.rounds, arguments.scale, progress=_progress)]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition(":")[2])
     parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
@@ -101,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
     instructions.set_defaults(measure=_instructions)
     instructions.add_argument("--repeats", type=int, default=1_000)
+
+    web = commands.add_parser("web", help="what the web interface costs the jobs")
+    web.set_defaults(measure=_web)
+    web.add_argument("--rounds", type=int, default=5)
+    web.add_argument("--scale", type=float, default=4.0, help="multiplies the number of jobs")
     return parser
 
 

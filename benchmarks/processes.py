@@ -22,6 +22,7 @@ __all__ = [
     "Missing",
     "Running",
     "find",
+    "free_port",
     "open_process",
     "open_server",
     "working_directory",
@@ -110,25 +111,30 @@ def open_process(command: Sequence[str], *, port: int = 0) -> Iterator[Running]:
 
 
 @contextmanager
-def open_server(kind: str) -> Iterator[Running]:
+def open_server(kind: str, *arguments: str) -> Iterator[Running]:
     """Run a job server, one of `SERVERS`, on a free port of `HOST` for the length of a block.
+
+    Args:
+        kind: which.
+        arguments: further ones of its command line.
 
     Raises:
         Missing: it is not installed.
     """
-    port = _free_port()
+    port = free_port()
     if kind == "gearmand":
         program = find("gearmand", "Debian's package is gearman-job-server")
         # Its messages would be the benchmark's: it says something of each connection that is closed.
         command = [program, "-p", str(port), "-L", HOST, "-l", os.devnull, "--file-descriptors", "8192"]
     else:
         command = [sys.executable, "-m", "gearman_trio", "serve", "--listen", f"{HOST}:{port}", "--drain-timeout", "0"]
-    with open_process(command, port=port) as server:
+    with open_process([*command, *arguments], port=port) as server:
         _wait_listening(server)
         yield server
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of `HOST` that nobody listens on."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
