@@ -45,10 +45,18 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def kill(session: nox.Session) -> None:
-    """Kill a job server with a store fifty times; the suite does it three times."""
+    """Kill a job server with a store, fifty times with SQLite and ten with each other; the suite does less of it."""
     session.install(".[test]")
     command = ("python", "-m", "pytest", "tests/storage/test_kill.py", "--log-cli-level=INFO", *session.posargs)
     session.run(*command, env={"GEARMAN_TRIO_KILL_ROUNDS": "50"})
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Let 100,000 connections come and go, and hostile peers do all else that they do, twice; the suite has 1,000."""
+    session.install(".[test]", env=PURE)
+    command = ("python", "-m", "pytest", "tests/server/test_faults.py", "--log-cli-level=INFO", *session.posargs)
+    session.run(*command, env={"GEARMAN_TRIO_HOSTILE_CONNECTIONS": "50000", "GEARMAN_TRIO_HOSTILE_ROUNDS": "2"})
 
 
 @nox.session
@@ -91,7 +99,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure: `nox -s bench -- libraries`, `loads`, `flight` or `instructions`; each takes --help."""
+    """Measure: `nox -s bench -- libraries`, `loads`, `durable`, `flight` or `instructions`; each takes --help."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -1,9 +1,9 @@
 """Builds the package; what it is and needs stands in pyproject.toml.
 
-A wheel gets the modules of `gearman_trio.protocol` and `gearman_trio.core`, and the pump of `gearman_trio.transport`,
-compiled by mypyc where a C compiler works, and as plain Python where none does, or where ``GEARMAN_TRIO_PURE=1`` is in
-the environment.  The sources are in both, and the programs behave the same.  Editable installations stay pure:
-compiled modules beside the sources would go on running after the sources have changed.
+A wheel gets the modules of `gearman_trio.protocol` and `gearman_trio.core`, and the pump, the connections and the hub
+of the runtime, compiled by mypyc where a C compiler works, and as plain Python where none does, or where
+``GEARMAN_TRIO_PURE=1`` is in the environment.  The sources are in both, and the programs behave the same.  Editable
+installations stay pure: compiled modules beside the sources would go on running after the sources have changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def compiled_sources() -> list[str]:
     packages = [Path("gearman_trio") / name for name in ("protocol", "core")]
     # Without __init__.py, which holds imports alone, and _compiler.py.
     modules = [path for package in packages for path in sorted(package.glob("[!_]*.py"))]
-    return [str(path) for path in [*modules, Path("gearman_trio") / "transport" / "pump.py"]]
+    runtime = [Path("transport") / "pump.py", Path("server") / "connection.py", Path("server") / "hub.py"]
+    return [str(path) for path in [*modules, *(Path("gearman_trio") / path for path in runtime)]]
 
 
 # Any: setuptools and mypyc know the class of an extension by different names.

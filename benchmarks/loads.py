@@ -27,7 +27,7 @@ class Load:
     """A load.
 
     Attributes:
-        about: what it is, in a few words.
+        about: what it is, in a few words, with ``{jobs:,}`` for how many jobs there are where that says something.
         phases: the generator's runs, one after the other, over the same job server: what the figures are called, the
             mode, and its options.
     """
@@ -50,12 +50,12 @@ LOADS: Mapping[str, Load] = {
     "many": _one("50 clients, 1 in flight each, 50 workers", "run", jobs=10_000, clients=50, depth=1, workers=50),
     "background": _one("background jobs, 1 worker beside", "spread", jobs=50_000, depth=100),
     "queue": Load(
-        "200,000 background jobs, then 1 worker",
+        "{jobs:,} background jobs, then 1 worker",
         [("enqueue", "enqueue", {"jobs": 200_000}), ("drain", "drain", {"jobs": 200_000})],
     ),
     "large": _one("1 MB, 4 clients and 4 workers", "run", jobs=1_000, clients=4, depth=4, workers=4, size=1_000_000),
     "unique": Load(
-        "a million jobs with unique IDs",
+        "{jobs:,} jobs with unique IDs",
         [("enqueue", "enqueue", {"jobs": _MILLION, "unique": 1}), ("drain", "drain", {"jobs": _MILLION})],
     ),
     "herd": _one("500 other workers sleep", "run", jobs=5_000, depth=1, sleepers=500),
@@ -75,7 +75,7 @@ class _Sample:
 
 
 def measure_loads(
-    names: Sequence[str], rounds: int, scale: float, *, progress: Callable[[str], None]
+    names: Sequence[str], rounds: int, scale: float, *, most: int = _MILLION, progress: Callable[[str], None]
 ) -> tuple[Table, Table]:
     """Put gearmand and gearman_trio under loads, in turn.
 
@@ -83,6 +83,7 @@ def measure_loads(
         names: the loads, of `LOADS`.
         rounds: how often each is measured.
         scale: by which the numbers of jobs are multiplied.
+        most: how many jobs a load may have.
         progress: told of each run before it begins.
 
     Returns:
@@ -100,13 +101,14 @@ def measure_loads(
     memory = Table("Memory of the job server", ["queued jobs", "gearmand MiB", "ours", "ours by gearmand's"])
     for name in names:
         load = LOADS[name]
-        cases = {server: partial(_sample, server, load, scale) for server in SERVERS}
+        cases = {server: partial(_sample, server, load, scale, most) for server in SERVERS}
         samples = run_rounds(cases, rounds, progress=partial(_named, progress, name))
         if name == "memory":
             _add_memory(memory, samples)
             continue
         for phase, _, _ in load.phases:
-            _add_speed(speed, f"{name} {phase}".strip(), load.about, phase, samples)
+            jobs = samples[SERVERS[0]][0].reports[phase].jobs
+            _add_speed(speed, f"{name} {phase}".strip(), load.about.format(jobs=jobs), phase, samples)
     return speed, memory
 
 
@@ -114,15 +116,15 @@ def _named(progress: Callable[[str], None], load: str, message: str) -> None:
     progress(f"{load}, {message}")
 
 
-def _sample(kind: str, load: Load, scale: float) -> _Sample:
+def _sample(kind: str, load: Load, scale: float, most: int) -> _Sample:
     with open_server(kind) as server:
         before = _resident_kib(server)
-        reports = {phase: _run(server, mode, options, scale) for phase, mode, options in load.phases}
+        reports = {phase: _run(server, mode, options, scale, most) for phase, mode, options in load.phases}
     return _Sample(reports, next(reversed(reports.values())).resident_kib - before)
 
 
-def _run(server: Running, mode: str, options: Mapping[str, int], scale: float) -> Report:
-    jobs = max(_FEWEST, int(options["jobs"] * scale))
+def _run(server: Running, mode: str, options: Mapping[str, int], scale: float, most: int) -> Report:
+    jobs = min(most, max(_FEWEST, int(options["jobs"] * scale)))
     return generate(mode, server.port, watched=server, **{**options, "jobs": jobs})
 
 

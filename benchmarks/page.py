@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from .machine import Machine
 from .processes import ROOT
@@ -14,9 +15,16 @@ __all__ = ["PAGE", "replaced", "write_section"]
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 
 
-def write_section(name: str, tables: Sequence[Table], machine: Machine) -> None:
-    """Put tables, and the machine that they were taken on, in the place of a section of `PAGE`."""
-    content = "\n".join([*(table.markdown() for table in tables), f"Taken on {machine}."])
+def write_section(name: str, tables: Sequence[Table], machine: Machine, pictures: Sequence[Path] = ()) -> None:
+    """Put pictures, tables, and the machine that they were taken on, in the place of a section of `PAGE`.
+
+    Each picture has the title of the table at its place.
+    """
+    shown = [
+        f"![{table.title}](../{picture.parent.name}/{picture.name})\n"
+        for table, picture in zip(tables, pictures, strict=False)
+    ]
+    content = "\n".join([*shown, *(table.markdown() for table in tables), f"Taken on {machine}."])
     PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), name, content), encoding="utf-8")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf, isnan, nan
 from pathlib import Path
 from statistics import median
+from time import monotonic
 
 import attrs
 
@@ -28,7 +30,7 @@ class Curve:
         title: what it shows.
         across: the quantity's name.
         quantities: its values.
-        figures: jobs per second, by the name of the line, in the order of the quantities.
+        figures: jobs per second, by the name of the line, in the order of the quantities; NaN where none was taken.
     """
 
     title: str
@@ -40,28 +42,36 @@ class Curve:
         """The numbers that are drawn."""
         table = Table(self.title, [self.across, *(f"{name}, jobs/s" for name in self.figures)])
         for index, quantity in enumerate(self.quantities):
-            table.add(f"{quantity:,}", *(number(line[index]) for line in self.figures.values()))
+            figures = [line[index] for line in self.figures.values()]
+            table.add(f"{quantity:,}", *("" if isnan(figure) else number(figure) for figure in figures))
         return table
 
 
-def measure_queue(lengths: Sequence[int], rounds: int, *, progress: Callable[[str], None]) -> Curve:
+def measure_queue(
+    lengths: Sequence[int], rounds: int, *, patience: float = inf, progress: Callable[[str], None]
+) -> Curve:
     """Measure how fast jobs get into and out of a queue that is so long already.
 
     Args:
         lengths: of the queue, in jobs with unique IDs.
         rounds: how often each length is measured.
+        patience: a server that took longer than so many seconds is not measured at greater lengths.
         progress: told of each measurement before it is made.
 
     Raises:
         Missing: gearmand or the C compiler is not there.
     """
     figures: dict[str, list[float]] = {f"{server} {what}": [] for server in SERVERS for what in ("enqueue", "drain")}
+    slow: set[str] = set()
     for length in lengths:
-        cases = {server: partial(_queue_speeds, server, length) for server in SERVERS}
+        cases = {server: partial(_queue_speeds, server, length) for server in SERVERS if server not in slow}
         samples = run_rounds(cases, rounds, progress=partial(_said, progress, f"{length:,} queued jobs"))
         for server in SERVERS:
-            figures[f"{server} enqueue"].append(median(enqueue for enqueue, _ in samples[server]))
-            figures[f"{server} drain"].append(median(drain for _, drain in samples[server]))
+            speeds = samples.get(server, [(nan, nan, 0.0)])
+            figures[f"{server} enqueue"].append(median(enqueue for enqueue, _, _ in speeds))
+            figures[f"{server} drain"].append(median(drain for _, drain, _ in speeds))
+            if max(seconds for _, _, seconds in speeds) > patience:
+                slow.add(server)
     return Curve(title="Speed by the length of the queue", across="queued jobs", quantities=lengths, figures=figures)
 
 
@@ -118,11 +128,14 @@ def _said(progress: Callable[[str], None], what: str, message: str) -> None:
     progress(f"{what}, {message}")
 
 
-def _queue_speeds(kind: str, length: int) -> tuple[float, float]:
+def _queue_speeds(kind: str, length: int) -> tuple[float, float, float]:
+    """Jobs per second into the queue and out of it, and how many seconds that took together."""
     with open_server(kind) as server:
+        begin = monotonic()
         enqueue = generate("enqueue", server.port, jobs=length, unique=1)
         drain = generate("drain", server.port, jobs=min(length, _TAKEN))
-    return enqueue.jobs_per_second, drain.jobs_per_second
+        seconds = monotonic() - begin
+    return enqueue.jobs_per_second, drain.jobs_per_second, seconds
 
 
 def _sleepers_speed(kind: str, count: int, jobs: int) -> float:

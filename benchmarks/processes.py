@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -91,14 +92,15 @@ def working_directory() -> Path:
 
 
 @contextmanager
-def open_process(command: Sequence[str], *, port: int = 0) -> Iterator[Running]:
+def open_process(command: Sequence[str], *, port: int = 0, account: str = "") -> Iterator[Running]:
     """Run a program for the length of a block; it is killed if it does not end when it is asked to.
 
-    What it says goes to ``log`` in its `working_directory`.
+    What it says goes to ``log`` in its `working_directory`. Where this is root, it runs as `account`, unless empty.
     """
+    user = pwd.getpwnam(account).pw_uid if account and os.getuid() == 0 else None
     directory = working_directory()
     with (directory / "log").open("ab") as log:
-        process = subprocess.Popen([*command], cwd=directory, stdin=subprocess.DEVNULL, stderr=log)
+        process = subprocess.Popen([*command], cwd=directory, stdin=subprocess.DEVNULL, stderr=log, user=user)
     try:
         yield Running(process, port)
     finally:
@@ -111,12 +113,12 @@ def open_process(command: Sequence[str], *, port: int = 0) -> Iterator[Running]:
 
 
 @contextmanager
-def open_server(kind: str, *arguments: str) -> Iterator[Running]:
+def open_server(kind: str, *options: str) -> Iterator[Running]:
     """Run a job server, one of `SERVERS`, on a free port of `HOST` for the length of a block.
 
     Args:
-        kind: which.
-        arguments: further ones of its command line.
+        kind: which one.
+        options: of its command, besides those that every server here gets.
 
     Raises:
         Missing: it is not installed.
@@ -128,13 +130,13 @@ def open_server(kind: str, *arguments: str) -> Iterator[Running]:
         command = [program, "-p", str(port), "-L", HOST, "-l", os.devnull, "--file-descriptors", "8192"]
     else:
         command = [sys.executable, "-m", "gearman_trio", "serve", "--listen", f"{HOST}:{port}", "--drain-timeout", "0"]
-    with open_process([*command, *arguments], port=port) as server:
+    with open_process([*command, *options], port=port) as server:
         _wait_listening(server)
         yield server
 
 
 def free_port() -> int:
-    """A TCP port of `HOST` that nobody listens on."""
+    """A port of `HOST` that nobody has."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]

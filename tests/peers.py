@@ -20,8 +20,10 @@ import trio
 
 __all__ = ["Gearmand", "open_gearman_worker", "open_gearmand", "require", "wait_listening"]
 
-#: Debian puts servers where not every PATH looks.
-_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+#: Debian puts servers, and the collectors of Netdata, where not every PATH looks.
+_PATH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/lib/netdata/plugins.d"]
+)
 
 
 def require(program: str) -> str:

@@ -56,7 +56,8 @@ def test_every_folder_with_modules_is_a_package() -> None:
 def test_core_is_compiled_as_a_whole_or_not_at_all() -> None:
     """Compiled and plain classes of one module beside the other would work, slowly, and nobody would notice."""
     hot = [path for path in MODULES if path.parent.name in {"protocol", "core"} and path.name[0] != "_"]
-    hot.append(ROOT / "gearman_trio" / "transport" / "pump.py")
+    runtime = ["transport/pump.py", "server/connection.py", "server/hub.py"]
+    hot += [ROOT / "gearman_trio" / path for path in runtime]
 
     extensions = {importlib.import_module(module_name(path)).__file__ for path in hot}
 
@@ -151,8 +152,6 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
         "gearman_trio.web.results": {"starlette"},
         "gearman_trio.web.streamed": {"starlette"},
         "gearman_trio.web.app": {"prometheus_client", "starlette"},
-        "gearman_trio.web.guard": {"starlette"},
-        "gearman_trio.web.jobs": {"starlette"},
         "gearman_trio.web.metrics": {"prometheus_client"},
         "gearman_trio.web.serving": {"hypercorn", "starlette"},
         "gearman_trio.worker.health": {"h11"},

@@ -1,7 +1,8 @@
 """Directives that show the command `gearman-trio` as Typer knows it.
 
-- `command` shows how one subcommand is used: its arguments and options.  Every subcommand must be shown somewhere, or
-  the build warns.
+- `command` shows how one subcommand is used: its arguments and options, but for those about TLS.  Every subcommand must
+  be shown somewhere, or the build warns.
+- `tls-options` shows those, which are the same wherever a job server is connected to.
 - `exit-codes` shows the exit codes.
 """
 
@@ -22,9 +23,10 @@ from sphinx.util.typing import ExtensionMetadata
 
 from docs._ext.tables import markdown_table
 from gearman_trio.cli import app
+from gearman_trio.cli.destination import TLS_OPTIONS
 from gearman_trio.cli.running import Exit
 
-__all__ = ["command_usage", "exit_codes", "setup", "subcommands"]
+__all__ = ["command_usage", "exit_codes", "setup", "subcommands", "tls_options"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 _MEANINGS: Final[dict[int, str]] = {
     Exit.DONE: "Done.",
     Exit.JOB_FAILED: "The job failed, raised an exception or was lost; the module of a worker raised one; the demo or "
-    "the doctor found something wrong.",
+    "the doctor found something wrong, or the benchmark lost jobs.",
     Exit.USAGE: "The command line cannot be used: an unknown option, a value out of range, a file that is not there.",
     Exit.UNREACHABLE: "No job server could be reached, or an address could not be listened on.",
     Exit.REFUSED: "The job server answered, and refused or broke the protocol.",
@@ -53,6 +55,9 @@ _PLAIN_TYPES: Final = {
 }
 
 
+_HEADER: Final = ("Argument or option", "Meaning", "Default, limits, environment")
+
+
 # Typer brings its own copy of click, or uses the installed one, by its version: hence Any.
 def _root() -> Any:
     return typer.main.get_command(app)
@@ -71,21 +76,34 @@ def command_usage(name: str, *, with_options: bool = True) -> str:
     """Markdown: what a subcommand does, its usage line, and perhaps a table of its arguments and options."""
     command = dict(subcommands())[name]
     context = typer.Context(command)
-    records = [(parameter, *parameter.get_help_record(context)) for parameter in command.params if not parameter.hidden]
+    records = [
+        (parameter, *parameter.get_help_record(context))
+        for parameter in command.params
+        if not (parameter.hidden or parameter.name in TLS_OPTIONS)
+    ]
     arguments = [
         _declared(shown) if parameter.required or shown.startswith("[") else f"[{_declared(shown)}]"
         for parameter, shown, _ in records
         if parameter.param_type_name == "argument"
     ]
     usage = " ".join(["gearman-trio", name, "[OPTIONS]", *arguments])
-    rows = [(_spelled(_declared(shown)), *_meaning(text)) for _, shown, text in records]
+    rows = [_row(shown, text) for _, shown, text in records]
     paragraphs = [re.sub(r"\s*\n\s*", " ", text).strip() for text in re.split(r"\n\s*\n", command.help or "")]
-    table = (
-        markdown_table(("Argument or option", "Meaning", "Default, limits, environment"), rows)
-        if rows and with_options
-        else ""
-    )
+    table = markdown_table(_HEADER, rows) if rows and with_options else ""
     return "\n\n".join([*paragraphs, f"```text\n{usage}\n```", table])
+
+
+def tls_options() -> str:
+    """A table of the options about TLS, taken from one of the subcommands that have them."""
+    command = dict(subcommands())["run"]
+    context = typer.Context(command)
+    return markdown_table(
+        _HEADER, [_row(*option.get_help_record(context)) for option in command.params if option.name in TLS_OPTIONS]
+    )
+
+
+def _row(shown: str, text: str) -> tuple[str, ...]:
+    return (_spelled(_declared(shown)), *_meaning(text))
 
 
 def _declared(shown: str) -> str:
@@ -139,6 +157,14 @@ class Command(SphinxDirective):
         return self.parse_text_to_nodes(command_usage(self.arguments[0], with_options=with_options))
 
 
+class TlsOptions(SphinxDirective):
+    """The directive `tls-options`."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
+        return self.parse_text_to_nodes(tls_options())
+
+
 class ExitCodes(SphinxDirective):
     """The directive `exit-codes`."""
 
@@ -156,6 +182,7 @@ def _check_all_shown(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Make the directives known to Sphinx."""
     app.add_directive("command", Command)
+    app.add_directive("tls-options", TlsOptions)
     app.add_directive("exit-codes", ExitCodes)
     app.connect("env-check-consistency", _check_all_shown)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -114,13 +114,13 @@ def error_codes() -> str:
     codes = set(sent.findall(source)) | {REFUSED.decode()}
     assert codes == set(_ERROR_CODES), f"the codes in the core and in this table differ: {codes ^ set(_ERROR_CODES)}"
     rows = [(f"`{code}`", when, same) for code, (when, same) in _ERROR_CODES.items()]
-    return markdown_table(("Code", "When", "Does gearmand send it then?"), rows)
+    return markdown_table(("Code", "When", "Do gearmand 1.1 and 2.x send it then?"), rows)
 
 
 def gearmand_options() -> str:
-    """The options of gearmand that mean something else here, or need a word, and then those that only we have."""
+    """The options of gearmand, with what is to be said of them, and then those that only we have."""
     theirs = [(_spelled(option), option.gearmand, _remark(option)) for option in OPTIONS if option.gearmand]
-    ours = [(_spelled(option), "no", option.remark) for option in OPTIONS if option.remark and not option.gearmand]
+    ours = [(_spelled(option), "no", option.remark) for option in OPTIONS if not option.gearmand]
     return markdown_table(("Option", "gearmand", "Remarks"), theirs + ours)
 
 

@@ -12,6 +12,7 @@ import trio
 from ..errors import ConfigError, RemoteProtocolError, ServerError, ServersUnavailable
 from ..names import function_name
 from ..transport import UNREACHABLE, Address, Connect, Tls, dialer, parse_address, why_unreachable
+from .activity import ConnectionActivityRow, FunctionActivityRow, RunningJobRow
 from .rows import ConnectionRow, FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow
 
 __all__ = ["AdminClient", "open_admin"]
@@ -98,7 +99,7 @@ class AdminClient:
         self,
         name: str | bytes,
         *,
-        state: Literal["committing", "queued", "running", "scheduled"] | None = None,
+        state: Literal["committing", "fetching", "queued", "running", "scheduled"] | None = None,
         priority: Literal["high", "normal", "low"] | None = None,
         unique: str | bytes | None = None,
         limit: int | None = None,
@@ -118,6 +119,18 @@ class AdminClient:
         words += [b"unique=" + (_word(unique) if unique else b"")] if unique is not None else []
         words += [b"limit=%d" % limit] if limit is not None else []
         return [FunctionJobRow.parse(line) for line in await self._table(b" ".join(words))]
+
+    async def function_activity(self) -> list[FunctionActivityRow]:
+        """What each function has, and what became of its jobs. Of this server alone."""
+        return [FunctionActivityRow.parse(line) for line in await self._table(b"show functions")]
+
+    async def running_jobs(self) -> list[RunningJobRow]:
+        """Every job that a worker holds. Of this server alone."""
+        return [RunningJobRow.parse(line) for line in await self._table(b"show running")]
+
+    async def connection_activity(self) -> list[ConnectionActivityRow]:
+        """Every connection of the server with what it does, this one too. Of this server alone."""
+        return [ConnectionActivityRow.parse(line) for line in await self._table(b"show connections")]
 
     async def pause_function(self, name: str | bytes) -> None:
         """Give no worker a job of a function any more; jobs are taken, and running ones go on. Of this server alone."""

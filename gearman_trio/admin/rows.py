@@ -6,7 +6,16 @@ import attrs
 
 from ..errors import RemoteProtocolError
 
-__all__ = ["ConnectionRow", "FunctionJobRow", "FunctionRow", "JobRow", "LimitRow", "PriorityRow"]
+__all__ = [
+    "ConnectionRow",
+    "FunctionJobRow",
+    "FunctionRow",
+    "JobRow",
+    "LimitRow",
+    "PriorityRow",
+    "read_integers",
+    "split_row",
+]
 
 
 @attrs.frozen
@@ -28,8 +37,8 @@ class FunctionRow:
     @classmethod
     def parse(cls, line: str) -> FunctionRow:
         """Read ``FUNCTION\\tTOTAL\\tRUNNING\\tWORKERS``."""
-        name, *numbers = _split(line, 4)
-        return cls(name, *_integers(line, numbers))
+        name, *numbers = split_row(line, 4)
+        return cls(name, *read_integers(line, numbers))
 
 
 @attrs.frozen
@@ -53,8 +62,8 @@ class PriorityRow:
     @classmethod
     def parse(cls, line: str) -> PriorityRow:
         """Read ``FUNCTION\\tHIGH\\tNORMAL\\tLOW\\tWORKERS``."""
-        name, *numbers = _split(line, 5)
-        return cls(name, *_integers(line, numbers))
+        name, *numbers = split_row(line, 5)
+        return cls(name, *read_integers(line, numbers))
 
 
 @attrs.frozen
@@ -83,7 +92,7 @@ class ConnectionRow:
         words = head.split(" ", 2)
         if not colon or len(words) != 3:
             raise RemoteProtocolError(f"expected a row 'FD ADDRESS ID : FUNCTIONS', got {line!r}")
-        (number,) = _integers(line, words[:1])
+        (number,) = read_integers(line, words[:1])
         return cls(number, words[1], words[2], tuple(filter(None, functions.split(" "))))
 
 
@@ -106,8 +115,8 @@ class JobRow:
     @classmethod
     def parse(cls, line: str) -> JobRow:
         """Read ``HANDLE\\tRETRIES\\tIGNORE\\tQUEUED``."""
-        handle, *numbers = _split(line, 4)
-        retries, ignored, stored = _integers(line, numbers)
+        handle, *numbers = split_row(line, 4)
+        retries, ignored, stored = read_integers(line, numbers)
         return cls(handle, retries, bool(ignored), bool(stored))
 
 
@@ -119,7 +128,8 @@ class FunctionJobRow:
         handle: of the job.
         unique: its unique ID; control characters are written ``\\x0a``.
         priority: ``"high"``, ``"normal"`` or ``"low"``.
-        state: ``"committing"`` (not stored yet), ``"queued"``, ``"running"`` or ``"scheduled"``.
+        state: ``"committing"`` (not stored yet), ``"queued"``, ``"fetching"`` (its workload), ``"running"`` or
+            ``"scheduled"``.
         attempts: how often it was given to a worker.
         background: whether it lives on without clients.
         clients: how many connections hear of it.
@@ -140,8 +150,8 @@ class FunctionJobRow:
     @classmethod
     def parse(cls, line: str) -> FunctionJobRow:
         """Read ``HANDLE\\tUNIQUE\\tPRIORITY\\tSTATE\\tATTEMPTS\\tBACKGROUND\\tCLIENTS\\tBYTES\\tRUN-AT``."""
-        handle, unique, priority, state, *numbers = _split(line, 9)
-        attempts, background, clients, workload_bytes, run_at = _integers(line, numbers)
+        handle, unique, priority, state, *numbers = split_row(line, 9)
+        attempts, background, clients, workload_bytes, run_at = read_integers(line, numbers)
         return cls(
             handle=handle,
             unique=unique,
@@ -174,11 +184,16 @@ class LimitRow:
     @classmethod
     def parse(cls, line: str) -> LimitRow:
         """Read ``FUNCTION\\tHIGH\\tNORMAL\\tLOW``."""
-        name, *numbers = _split(line, 4)
-        return cls(name, *_integers(line, numbers))
+        name, *numbers = split_row(line, 4)
+        return cls(name, *read_integers(line, numbers))
 
 
-def _split(line: str, count: int) -> list[str]:
+def split_row(line: str, count: int) -> list[str]:
+    """The cells of a row.
+
+    Raises:
+        RemoteProtocolError: there are not so many.
+    """
     # From the right: a function name may hold a tab of its own (Perl's prefix).
     cells = line.rsplit("\t", count - 1)
     if len(cells) != count:
@@ -186,7 +201,12 @@ def _split(line: str, count: int) -> list[str]:
     return cells
 
 
-def _integers(line: str, cells: list[str]) -> list[int]:
+def read_integers(line: str, cells: list[str]) -> list[int]:
+    """The numbers in cells of a row.
+
+    Raises:
+        RemoteProtocolError: one is none.
+    """
     try:
         return [int(cell) for cell in cells]
     except ValueError:

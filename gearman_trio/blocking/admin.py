@@ -9,7 +9,18 @@ from types import TracebackType
 from typing import Literal, TypeVar
 
 from .. import admin as _async
-from ..admin import ConnectionRow, FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow, open_admin
+from ..admin import (
+    ConnectionActivityRow,
+    ConnectionRow,
+    FunctionActivityRow,
+    FunctionJobRow,
+    FunctionRow,
+    JobRow,
+    LimitRow,
+    PriorityRow,
+    RunningJobRow,
+    open_admin,
+)
 from ..transport import Address, Connect, Tls, parse_address
 from .loop import Loop
 from .portal import Portal
@@ -118,7 +129,7 @@ class AdminClient:
         self,
         name: str | bytes,
         *,
-        state: Literal["committing", "queued", "running", "scheduled"] | None = None,
+        state: Literal["committing", "fetching", "queued", "running", "scheduled"] | None = None,
         priority: Literal["high", "normal", "low"] | None = None,
         unique: str | bytes | None = None,
         limit: int | None = None,
@@ -128,6 +139,18 @@ class AdminClient:
         return self._ask(
             lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=unique, limit=limit), timeout
         )
+
+    def function_activity(self, *, timeout: float | None = None) -> list[FunctionActivityRow]:
+        """What each function has, and what became of its jobs."""
+        return self._ask(lambda admin: admin.function_activity(), timeout)
+
+    def running_jobs(self, *, timeout: float | None = None) -> list[RunningJobRow]:
+        """Every job that a worker holds."""
+        return self._ask(lambda admin: admin.running_jobs(), timeout)
+
+    def connection_activity(self, *, timeout: float | None = None) -> list[ConnectionActivityRow]:
+        """Every connection of the server with what it does."""
+        return self._ask(lambda admin: admin.connection_activity(), timeout)
 
     def pause_function(self, name: str | bytes, *, timeout: float | None = None) -> None:
         """Give no worker a job of a function any more."""

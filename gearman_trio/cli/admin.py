@@ -24,7 +24,8 @@ from ..admin import (
     PriorityRow,
     open_admin,
 )
-from .options import FunctionArgument, JsonOption, ServerOption, whole_number
+from .destination import Destination, asks_server
+from .options import FunctionArgument, JsonOption, whole_number
 from .running import run_async
 
 __all__ = ["app", "print_rows"]
@@ -38,12 +39,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_HERE = "127.0.0.1:4730"
 
-
-def _ask(server: str, question: Callable[[AdminClient], Awaitable[T]]) -> T:
+def _ask(destination: Destination, question: Callable[[AdminClient], Awaitable[T]]) -> T:
     async def ask() -> T:
-        async with open_admin(server) as admin:
+        async with open_admin(destination.address, ssl_context=destination.tls) as admin:
             return await question(admin)
 
     return run_async(ask)
@@ -85,46 +84,53 @@ def _print_value(name: str, value: str | int, *, as_json: bool) -> None:
 
 
 @app.command("status")
-def status_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def status_command(destination: Destination, as_json: JsonOption = False) -> None:
     """Jobs and workers of each function; TOTAL counts queued, scheduled and running jobs."""
-    print_rows(FunctionRow, _ask(server, AdminClient.status), as_json=as_json)
+    print_rows(FunctionRow, _ask(destination, AdminClient.status), as_json=as_json)
 
 
 @app.command("priority-status")
-def priority_status_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def priority_status_command(destination: Destination, as_json: JsonOption = False) -> None:
     """Queued jobs of each function, by priority."""
-    print_rows(PriorityRow, _ask(server, AdminClient.priority_status), as_json=as_json)
+    print_rows(PriorityRow, _ask(destination, AdminClient.priority_status), as_json=as_json)
 
 
 @app.command("workers")
-def workers_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def workers_command(destination: Destination, as_json: JsonOption = False) -> None:
     """Every connection, with what it can do; clients, and this command itself, can do nothing."""
-    print_rows(ConnectionRow, _ask(server, AdminClient.workers), as_json=as_json)
+    print_rows(ConnectionRow, _ask(destination, AdminClient.workers), as_json=as_json)
 
 
 @app.command("jobs")
-def jobs_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def jobs_command(destination: Destination, as_json: JsonOption = False) -> None:
     """Every live job by its handle."""
-    print_rows(JobRow, _ask(server, AdminClient.jobs), as_json=as_json)
+    print_rows(JobRow, _ask(destination, AdminClient.jobs), as_json=as_json)
 
 
 @app.command("unique-jobs")
-def unique_jobs_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def unique_jobs_command(destination: Destination, as_json: JsonOption = False) -> None:
     """The unique ID of every live job; an empty line for a job without one."""
-    uniques = _ask(server, AdminClient.unique_jobs)
+    uniques = _ask(destination, AdminClient.unique_jobs)
     typer.echo(json.dumps(uniques) if as_json else "".join(f"{unique}\n" for unique in uniques), nl=as_json)
 
 
 @app.command("cancel")
+@asks_server
 def cancel_command(
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help="The job handle, as submit prints it.")],
-    server: ServerOption = _HERE,
+    destination: Destination,
 ) -> None:
     """End a job: its clients hear that it failed, and a result still to come is dropped."""
-    _ask(server, lambda admin: admin.cancel(os.fsencode(handle)))
+    _ask(destination, lambda admin: admin.cancel(os.fsencode(handle)))
 
 
 @app.command("maxqueue")
+@asks_server
 def maxqueue_command(
     function: FunctionArgument,
     sizes: Annotated[
@@ -135,43 +141,50 @@ def maxqueue_command(
             parser=whole_number(0),
         ),
     ] = None,
-    server: ServerOption = _HERE,
+    *,
+    destination: Destination,
 ) -> None:
     """Limit how many jobs of a function there may be; more are refused with QUEUE_ERROR."""
-    _ask(server, lambda admin: admin.maxqueue(os.fsencode(function), *(sizes or [])))
+    _ask(destination, lambda admin: admin.maxqueue(os.fsencode(function), *(sizes or [])))
 
 
 @app.command("create-function")
-def create_function_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+@asks_server
+def create_function_command(function: FunctionArgument, destination: Destination) -> None:
     """List a function although it has neither jobs nor workers yet."""
-    _ask(server, lambda admin: admin.create_function(os.fsencode(function)))
+    _ask(destination, lambda admin: admin.create_function(os.fsencode(function)))
 
 
 @app.command("drop-function")
-def drop_function_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+@asks_server
+def drop_function_command(function: FunctionArgument, destination: Destination) -> None:
     """Forget a function that has neither jobs nor workers."""
-    _ask(server, lambda admin: admin.drop_function(os.fsencode(function)))
+    _ask(destination, lambda admin: admin.drop_function(os.fsencode(function)))
 
 
 @app.command("limits")
+@asks_server
 def limits_command(
     function: Annotated[
         str | None, typer.Argument(metavar="FUNCTION", help="Only of this one.", show_default=False)
     ] = None,
-    server: ServerOption = _HERE,
+    *,
+    destination: Destination,
     as_json: JsonOption = False,
 ) -> None:
     """* What maxqueue said of each function."""
     name = None if function is None else os.fsencode(function)
-    print_rows(LimitRow, _ask(server, lambda admin: admin.limits(name)), as_json=as_json)
+    print_rows(LimitRow, _ask(destination, lambda admin: admin.limits(name)), as_json=as_json)
 
 
 @app.command("list")
+@asks_server
 def list_command(
     *,
     function: FunctionArgument,
     state: Annotated[
-        Literal["committing", "queued", "running", "scheduled"] | None, typer.Option(help="Only in this state.")
+        Literal["committing", "fetching", "queued", "running", "scheduled"] | None,
+        typer.Option(help="Only in this state."),
     ] = None,
     priority: Annotated[Literal["high", "normal", "low"] | None, typer.Option(help="Only of this priority.")] = None,
     unique: Annotated[
@@ -180,66 +193,75 @@ def list_command(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", metavar="N", parser=whole_number(0), help="At most so many.")
     ] = None,
-    server: ServerOption = _HERE,
+    destination: Destination,
     as_json: JsonOption = False,
 ) -> None:
     """* The jobs of a function, one by one."""
     key = None if unique is None else os.fsencode(unique)
     name = os.fsencode(function)
     rows = _ask(
-        server, lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=key, limit=limit)
+        destination, lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=key, limit=limit)
     )
     print_rows(FunctionJobRow, rows, as_json=as_json)
 
 
 @app.command("pause")
-def pause_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+@asks_server
+def pause_command(function: FunctionArgument, destination: Destination) -> None:
     """* Give no worker a job of a function any more; new jobs are queued, and running ones go on."""
-    _ask(server, lambda admin: admin.pause_function(os.fsencode(function)))
+    _ask(destination, lambda admin: admin.pause_function(os.fsencode(function)))
 
 
 @app.command("resume")
-def resume_command(function: FunctionArgument, server: ServerOption = _HERE) -> None:
+@asks_server
+def resume_command(function: FunctionArgument, destination: Destination) -> None:
     """* Undo pause."""
-    _ask(server, lambda admin: admin.resume_function(os.fsencode(function)))
+    _ask(destination, lambda admin: admin.resume_function(os.fsencode(function)))
 
 
 @app.command("paused")
-def paused_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def paused_command(destination: Destination, as_json: JsonOption = False) -> None:
     """* The functions that are paused."""
-    names = _ask(server, AdminClient.paused_functions)
+    names = _ask(destination, AdminClient.paused_functions)
     typer.echo(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), nl=as_json)
 
 
 @app.command("purge")
-def purge_command(function: FunctionArgument, server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def purge_command(function: FunctionArgument, destination: Destination, as_json: JsonOption = False) -> None:
     """* End every job of a function that no worker has yet, and print how many that were; their clients hear of it."""
-    ended = _ask(server, lambda admin: admin.purge_function(os.fsencode(function)))
+    ended = _ask(destination, lambda admin: admin.purge_function(os.fsencode(function)))
     _print_value("ended", ended, as_json=as_json)
 
 
 @app.command("shutdown")
+@asks_server
 def shutdown_command(
     graceful: Annotated[bool, typer.Option(help="Whether running jobs may end first.")] = True,
-    server: ServerOption = _HERE,
+    *,
+    destination: Destination,
 ) -> None:
     """* Stop the job server; only over a listener for administrators."""
-    _ask(server, lambda admin: admin.shut_down(graceful=graceful))
+    _ask(destination, lambda admin: admin.shut_down(graceful=graceful))
 
 
 @app.command("version")
-def version_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def version_command(destination: Destination, as_json: JsonOption = False) -> None:
     """The server's version."""
-    _print_value("version", _ask(server, AdminClient.version), as_json=as_json)
+    _print_value("version", _ask(destination, AdminClient.version), as_json=as_json)
 
 
 @app.command("getpid")
-def getpid_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def getpid_command(destination: Destination, as_json: JsonOption = False) -> None:
     """The server's process ID."""
-    _print_value("pid", _ask(server, AdminClient.process_id), as_json=as_json)
+    _print_value("pid", _ask(destination, AdminClient.process_id), as_json=as_json)
 
 
 @app.command("verbose")
-def verbose_command(server: ServerOption = _HERE, as_json: JsonOption = False) -> None:
+@asks_server
+def verbose_command(destination: Destination, as_json: JsonOption = False) -> None:
     """What the server logs."""
-    _print_value("verbose", _ask(server, AdminClient.verbosity), as_json=as_json)
+    _print_value("verbose", _ask(destination, AdminClient.verbosity), as_json=as_json)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 from typing import Final
 
-import attrs
 import trio
 
-from ..admin import AdminClient, FunctionRow, open_admin
+from ..admin import AdminClient, FunctionRow
 from ..client import Client, open_client
-from ..errors import ServerError
-from ..transport import Address
+from ..errors import RemoteProtocolError, ServerError, ServersUnavailable
+from ..transport import Address, Tls
 from ..worker import Abilities, open_worker
+from .encryption import examine_tls, open_stream, speaks_tls
+from .finding import Finding, Verdict
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["examine"]
 
 #: How long a woken worker may take to grab. Servers try the next one long before.
 _GRAB_SECONDS: Final = 2.0
@@ -37,34 +36,11 @@ _SKEW_SECONDS: Final = 2.0
 _NAME: Final = f"gearman-trio-doctor-{os.getpid()}"
 
 
-class Verdict(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@attrs.frozen
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        what: its name.
-        verdict: how bad it is.
-        text: what was seen.
-    """
-
-    what: str
-    verdict: Verdict
-    text: str
-
-
 async def examine(
     server: Address,
     report: Callable[[Finding], None],
     *,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: Tls | None = None,
     probe: bool = False,
 ) -> None:
     """Look at a job server.
@@ -79,14 +55,15 @@ async def examine(
         ServersUnavailable: it cannot be reached, or went away.
     """
     began = trio.current_time()
-    async with open_admin(server, ssl_context=ssl_context) as admin:
-        tls = "" if ssl_context is None else ", with TLS"
-        report(_found("reachable", f"{server} in {trio.current_time() - began:.3f} s{tls}"))
-        with trio.move_on_after(_PATIENCE_SECONDS) as silence:
-            report(_found("version", await admin.version()))
-        if silence.cancelled_caught:
+    stream = await open_stream(server, ssl_context, patience=_PATIENCE_SECONDS)
+    async with stream:
+        report(_found("reachable", f"{server} in {trio.current_time() - began:.3f} s"))
+        if isinstance(stream, trio.SSLStream):
+            report(examine_tls(stream))
+        admin = AdminClient(stream, server)
+        report(version := await _version(server, admin, ssl_context))
+        if version.verdict is not Verdict.OK:
             # What it does not say now it will not say later.
-            report(_found("version", f"no answer within {_PATIENCE_SECONDS:g} s", Verdict.FAILURE))
             return
         async with open_client(server, ssl_context=ssl_context, client_id=_NAME) as client:
             report(await _echo(client))
@@ -100,6 +77,20 @@ async def examine(
 
 def _found(what: str, text: str, verdict: Verdict = Verdict.OK) -> Finding:
     return Finding(what, verdict, text)
+
+
+async def _version(server: Address, admin: AdminClient, ssl_context: Tls | None) -> Finding:
+    """The first answer, which tells whether this is a job server at all."""
+    try:
+        with trio.move_on_after(_PATIENCE_SECONDS):
+            return _found("version", await admin.version())
+    except ServersUnavailable as exc:
+        if ssl_context is None and await speaks_tls(server, patience=_PATIENCE_SECONDS):
+            raise ServersUnavailable([*exc.causes, "it speaks TLS; see --ssl"]) from exc
+        raise
+    except (ServerError, RemoteProtocolError) as exc:
+        return _found("version", f"no answer of a job server: {exc}", Verdict.FAILURE)
+    return _found("version", f"no answer within {_PATIENCE_SECONDS:g} s", Verdict.FAILURE)
 
 
 async def _echo(client: Client) -> Finding:
@@ -148,7 +139,7 @@ def _no_grab(row: FunctionRow) -> Finding:
     return _found("workers", text, Verdict.WARNING)
 
 
-async def _job(server: Address, ssl_context: ssl.SSLContext | None, client: Client) -> Finding:
+async def _job(server: Address, ssl_context: Tls | None, client: Client) -> Finding:
     """Whether a job gets from a client to a worker, and its result back."""
     abilities = Abilities()
 
@@ -164,7 +155,7 @@ async def _job(server: Address, ssl_context: ssl.SSLContext | None, client: Clie
     return _found("job", f"none done within {_PATIENCE_SECONDS:g} s", Verdict.FAILURE)
 
 
-async def _clock(server: Address, ssl_context: ssl.SSLContext | None, admin: AdminClient, client: Client) -> Finding:
+async def _clock(server: Address, ssl_context: Tls | None, admin: AdminClient, client: Client) -> Finding:
     """Submit a job for a little later by our clock; when it comes tells the server's."""
     abilities = Abilities()
     send, arrivals = trio.open_memory_channel[float](1)

@@ -27,7 +27,7 @@ def health_address(text: str) -> Address:
         ConfigError: it is not of that form.
     """
     address = parse_address(text, default_port=_NO_PORT)
-    if address.port == _NO_PORT:
+    if address.path or address.port == _NO_PORT:
         raise ConfigError(f"expected HOST:PORT, for example 127.0.0.1:8080, got {text!r}")
     return address
 

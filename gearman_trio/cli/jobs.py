@@ -15,7 +15,8 @@ import typer
 
 from ..client import Client, ForegroundJob, JobData, JobStatus, JobWarning, Priority, open_client
 from ..errors import ConfigError, JobError
-from .options import FunctionArgument, PriorityOption, ServerOption, UniqueOption, seconds
+from .destination import Destination, asks_server
+from .options import FunctionArgument, PriorityOption, UniqueOption, seconds
 from .running import Exit, errors_reported, fail, run_async
 from .screen import Screen
 
@@ -34,12 +35,13 @@ _FileOption = Annotated[
 ]
 
 
+@asks_server
 def run_command(
     function: FunctionArgument,
     workload: _WorkloadArgument = None,
     *,
     file: _FileOption = None,
-    server: ServerOption = "127.0.0.1:4730",
+    destination: Destination,
     priority: PriorityOption = Priority.NORMAL,
     unique: UniqueOption = None,
     each_line: Annotated[
@@ -65,15 +67,16 @@ def run_command(
         data = read_workload(workload, file, _standard_input())
         workloads = _lines(data, strip=strip) if each_line or strip else [data]
     jobs = [_Job(function, one, priority, unique) for one in workloads]
-    run_async(_run, server, jobs, prefix, timeout)
+    run_async(_run, destination, jobs, prefix, timeout)
 
 
+@asks_server
 def submit_command(
     function: FunctionArgument,
     workload: _WorkloadArgument = None,
     *,
     file: _FileOption = None,
-    server: ServerOption = "127.0.0.1:4730",
+    destination: Destination,
     priority: PriorityOption = Priority.NORMAL,
     unique: UniqueOption = None,
     run_at: Annotated[
@@ -85,7 +88,7 @@ def submit_command(
         if run_at is not None and priority is not Priority.NORMAL:
             raise ConfigError(f"--run-at: such a job has --priority normal, got {priority.value!r}")
         data = read_workload(workload, file, _standard_input())
-    typer.echo(run_async(_submit, server, _Job(function, data, priority, unique), run_at))
+    typer.echo(run_async(_submit, destination, _Job(function, data, priority, unique), run_at))
 
 
 def read_workload(workload: str | None, file: Path | None, stdin: BinaryIO | None) -> bytes:
@@ -140,10 +143,10 @@ def _lines(data: bytes, *, strip: bool) -> list[bytes]:
     return [line.removesuffix(b"\n") for line in lines] if strip else lines
 
 
-async def _run(server: str, jobs: Sequence[_Job], prefix: bool, limit: float) -> None:
+async def _run(destination: Destination, jobs: Sequence[_Job], prefix: bool, limit: float) -> None:
     failed = False
     with trio.move_on_after(limit) as patience:
-        async with open_client(server) as client:
+        async with open_client(destination.address, ssl_context=destination.tls) as client:
             for job in jobs:
                 failed |= not await _succeeds(client, job, prefix, only=len(jobs) == 1)
     if patience.cancelled_caught:
@@ -184,8 +187,8 @@ async def _show(running: ForegroundJob, job: _Job, prefix: bytes) -> None:
         screen.data(await running.result())
 
 
-async def _submit(server: str, job: _Job, run_at: float | None) -> str:
-    async with open_client(server) as client:
+async def _submit(destination: Destination, job: _Job, run_at: float | None) -> str:
+    async with open_client(destination.address, ssl_context=destination.tls) as client:
         handle = await client.submit(
             job.function_bytes, job.workload, priority=job.priority, unique=job.unique_bytes, run_at=run_at
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +22,7 @@ __all__ = [
     "JsonOption",
     "LogFileOption",
     "PriorityOption",
+    "ServerArgument",
     "ServerOption",
     "ServersOption",
     "UniqueOption",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 _Value = str | list[str] | None
+
+#: How a job server's address is written.
+_FORMS: Final = "HOST, HOST:PORT or unix:PATH"
 
 
 def checked(check: Callable[[str], object]) -> Callable[[_Value], _Value]:
@@ -106,9 +110,13 @@ ServerOption = Annotated[
         "-s",
         metavar="HOST:PORT",
         envvar="GEARMAN_SERVER",
-        help="The job server.",
+        help=f"The job server: {_FORMS}.",
         callback=checked(server_address),
     ),
+]
+ServerArgument = Annotated[
+    str,
+    typer.Argument(metavar="HOST:PORT", help=f"The job server: {_FORMS}.", callback=checked(server_address)),
 ]
 ServersOption = Annotated[
     list[str] | None,
@@ -117,7 +125,7 @@ ServersOption = Annotated[
         "-s",
         metavar="HOST:PORT",
         envvar="GEARMAN_SERVER",
-        help="A job server; may be repeated.",
+        help=f"A job server: {_FORMS}; may be repeated.",
         show_default="127.0.0.1:4730",
         callback=checked(server_address),
     ),

@@ -15,7 +15,9 @@ from ..transport import Address, dialer, parse_address
 from ..worker import Worker, log_jobs, run_worker
 from ..worker.health import Health, serve_health
 from ..worker.options import OnLost
+from .destination import Destination
 from .exec_worker import Output
+from .idleness import Idleness
 from .leash import Leash, Report
 from .logs import NOTICE
 from .running import stop_on_signals
@@ -33,7 +35,7 @@ class WorkerCommand:
     target: str
     lifespan: str | None
     middleware: list[str]
-    servers: list[str]
+    destination: Destination
     concurrency: int
     client_id: str | None
     exceptions: bool
@@ -45,13 +47,14 @@ class WorkerCommand:
     program: str | None = None
     output: Output = Output.RESULT
     count: int | None = None
+    idle_timeout: float = math.inf
 
     def arguments(self, number: int) -> list[str]:
         """The command line of a worker process that does the same; its client ID has its number."""
-        listed = [("--server", self.servers), ("--middleware", self.middleware)]
         return [
             self.target,
-            *(f"{option}={value}" for option, values in listed for value in values),
+            *self.destination.arguments(),
+            *(f"--middleware={name}" for name in self.middleware),
             f"--concurrency={self.concurrency}",
             *([] if self.client_id is None else [f"--client-id={self.client_id}-{number}"]),
             *([] if self.lifespan is None else [f"--lifespan={self.lifespan}"]),
@@ -81,7 +84,7 @@ async def work(
         Exception: what the lifespan raised.
     """
     names = ", ".join(ability.name.decode("utf-8", "backslashreplace") for ability in target.abilities)
-    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.servers))
+    logger.log(NOTICE, "functions: %s; job servers: %s", names, ", ".join(command.destination.addresses))
     async with trio.open_nursery() as nursery:
         running = _Work(command, target, nursery.cancel_scope)
         await nursery.start(stop_on_signals, running.drain, nursery.cancel_scope)
@@ -109,8 +112,9 @@ class _Work:
         self._scope = scope
         self._worker: Worker | None = None
         self._draining = False
-        self._dial = dialer(None, None)
+        self._dial = dialer(None, command.destination.tls)
         self._dialled = trio.Event()
+        self._idleness = Idleness(command.idle_timeout)
 
     async def run(self, on_change: Callable[[], None]) -> None:
         """Do jobs until the worker has ended.
@@ -123,12 +127,13 @@ class _Work:
         logged = [log_jobs] if logging.getLogger("gearman_trio").isEnabledFor(logging.INFO) else []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow, on_change)
+            nursery.start_soon(self._end_when_idle)
             async with trio.open_nursery() as working:
                 self._worker = await working.start(
                     partial(
                         run_worker,
                         self._target.abilities,
-                        *command.servers,
+                        *command.destination.addresses,
                         concurrency=command.concurrency,
                         client_id=command.client_id,
                         exceptions=command.exceptions,
@@ -136,10 +141,11 @@ class _Work:
                         on_lost=command.on_lost,
                         drain_seconds=seconds,
                         lifespan=self._target.lifespan,
-                        middleware=[*logged, *self._target.middleware],
+                        middleware=[self._idleness.watch, *logged, *self._target.middleware],
                     )
                 )
                 logger.log(NOTICE, "ready")
+                self._idleness.begin()
                 on_change()
             nursery.cancel_scope.cancel(reason="the worker has ended")
 
@@ -151,6 +157,11 @@ class _Work:
         else:
             await self._worker.drain()
 
+    async def _end_when_idle(self) -> None:
+        await self._idleness.wait()
+        logger.log(NOTICE, "there was no job for %g s", self._command.idle_timeout)
+        await self.drain()
+
     def stop(self) -> None:
         """End everything at once."""
         self._scope.cancel(reason="the worker was stopped")
@@ -159,7 +170,7 @@ class _Work:
         """How it goes."""
         now = None if self._worker is None else self._worker.statistics()
         connected = () if now is None else now.connected
-        addresses = dict.fromkeys(map(parse_address, self._command.servers))
+        addresses = dict.fromkeys(map(parse_address, self._command.destination.addresses))
         return Report(
             ready=bool(connected) and not self._draining,
             running=0 if now is None else now.running,

@@ -31,6 +31,8 @@ _SUBCOMMANDS: Final = {
     "run": ("jobs", "run_command"),
     "submit": ("jobs", "submit_command"),
     "admin": ("admin", "app"),
+    "top": ("top", "top_command"),
+    "bench": ("bench", "bench_command"),
     "doctor": ("doctor", "doctor_command"),
     "store": ("store", "app"),
     "migrate": ("store", "migrate_command"),

@@ -74,7 +74,7 @@ def quarantine_command(url: _URL, *, limit: _Limit = 100, as_json: JsonOption = 
 def migrate_command(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A store, or gearmand+sqlite:FILE for the queue of a gearmand."),
+        typer.Argument(metavar="SOURCE", help="A store, or the queue of a gearmand: gearmand+sqlite:FILE."),
     ],
     dest: Annotated[str, typer.Argument(metavar="DEST", help="A store.", callback=checked(make_store))],
 ) -> None:

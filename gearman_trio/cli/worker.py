@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ConfigError
 from ..names import client_id as checked_client_id
+from .destination import Destination, asks_servers
 from .exec_worker import Output, exec_abilities
 from .health import health_address, open_health_listeners
 from .leash import Leash
@@ -19,7 +20,6 @@ from .options import (
     ClientIdOption,
     JsonLogsOption,
     LogFileOption,
-    ServersOption,
     VerboseOption,
     checked,
     seconds,
@@ -64,6 +64,16 @@ _Output = Annotated[
 _Count = Annotated[
     int | None,
     typer.Option("--count", metavar="N", parser=whole_number(1), help="With --exec: end after so many jobs."),
+]
+_IdleTimeout = Annotated[
+    float,
+    typer.Option(
+        "--idle-timeout",
+        metavar="SECONDS",
+        parser=seconds,
+        help="End after this time without a job.",
+        show_default="no limit",
+    ),
 ]
 _Concurrency = Annotated[
     int,
@@ -130,14 +140,16 @@ _DrainTimeout = Annotated[
 ]
 
 
+@asks_servers
 def worker_command(
     target: _Target,
     *,
-    server: ServersOption = None,
+    destination: Destination,
     concurrency: _Concurrency = 1,
     program: _Program = None,
     output: _Output = Output.RESULT,
     count: _Count = None,
+    idle_timeout: _IdleTimeout = math.inf,
     processes: _Processes = None,
     reload: _Reload = False,
     health: _Health = None,
@@ -160,7 +172,7 @@ def worker_command(
         target=target,
         lifespan=lifespan,
         middleware=middleware or [],
-        servers=server or ["127.0.0.1:4730"],
+        destination=destination,
         concurrency=concurrency,
         client_id=client_id,
         exceptions=exceptions,
@@ -172,6 +184,7 @@ def worker_command(
         program=program,
         output=output,
         count=count,
+        idle_timeout=idle_timeout,
     )
     with errors_reported():
         _check_program(command, supervised=processes is not None, reload=reload)
@@ -192,7 +205,11 @@ def worker_command(
 
 
 def _check_program(command: WorkerCommand, *, supervised: bool, reload: bool) -> None:
-    """Refuse what has no sense with a program, or without one."""
+    """Refuse what has no sense with a program, or without one, or with a supervisor."""
+    if (supervised or reload) and command.idle_timeout != math.inf:
+        raise ConfigError(
+            "--idle-timeout: with --processes or --reload, a process that ends is replaced by another one"
+        )
     if command.program is None:
         if command.count is not None:
             raise ConfigError("--count: a program must be given with --exec")

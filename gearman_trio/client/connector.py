@@ -13,7 +13,7 @@ from ..errors import ConfigError, GearmanError, ServersUnavailable
 from ..protocol import PacketType, encode_request
 from ..transport import UNREACHABLE, Address, Connect, PacketLink, why_unreachable
 from .health import HealthTable
-from .session import Request, Session
+from .session import APART, Request, Session
 
 __all__ = ["Connection", "Connector", "encode_option"]
 
@@ -229,7 +229,9 @@ class Connector:
         try:
             with trio.CancelScope(deadline=trio.current_time() + _ATTEMPT_SECONDS) as scope:
                 stream = await self._connect(address)
-                connection = Connection(address, PacketLink(stream, max_packet_bytes=self._max_packet_bytes))
+                connection = Connection(
+                    address, PacketLink(stream, max_packet_bytes=self._max_packet_bytes, apart=APART)
+                )
                 greeting = _Greeting(self, connection, scope)
                 greeting.send(self._client_id, self.options)
                 reason = await connection.link.run(connection.session.receive)

@@ -18,8 +18,9 @@ from typing import Final
 
 from ..errors import GearmanError, JobFailed, JobLost, JobRaised, RemoteProtocolError, ServerError, ServersUnavailable
 from ..protocol import PACKETS, PacketType, split_arguments
+from ..protocol.codec import OPAQUE, argument_patterns
 
-__all__ = ["Request", "Session"]
+__all__ = ["APART", "Request", "Session"]
 
 # Plain ints: they are compared for every packet.
 _JOB_CREATED: Final = int(PacketType.JOB_CREATED)
@@ -34,6 +35,9 @@ _ERROR: Final = int(PacketType.ERROR)
 _PROGRESS: Final = frozenset([_WORK_DATA, _WORK_STATUS, _WORK_WARNING])
 #: WORK_EXCEPTION among them: gearmand ends the job there (gearmand server.cc, GEARMAN_COMMAND_WORK_EXCEPTION).
 _FINAL: Final = frozenset([_WORK_COMPLETE, _WORK_FAIL, _WORK_EXCEPTION])
+
+#: The packets whose large last fields come best apart, so that they are not copied.
+APART: Final = argument_patterns([_WORK_DATA, _WORK_WARNING, _WORK_COMPLETE, _WORK_EXCEPTION])
 
 
 class Request:
@@ -77,19 +81,21 @@ class Request:
 class Session:
     """The requests of one connection that are not over.
 
-    The mutable state is the queue of requests without an answer and the jobs by their handles.
+    The mutable state is the queue of requests without an answer, the jobs by their handles, and the large last field of
+    the packet that follows.
 
     Attributes:
         strays: how many WORK_* packets named no job of this connection; gearmand sends some after a job was cancelled.
     """
 
-    __slots__ = ("_jobs", "_replies", "_server", "strays")
+    __slots__ = ("_jobs", "_opaque", "_replies", "_server", "strays")
 
     def __init__(self, server: str) -> None:
         self._server = server
         self._replies: deque[Request] = deque()
         # Invariant: no list is empty, and the next copy of a packet is for the first of its list.
         self._jobs: dict[bytes, list[Request]] = {}
+        self._opaque = b""
         self.strays = 0
 
     @property
@@ -107,7 +113,7 @@ class Session:
         self._replies.append(request)
 
     def receive(self, packets: list[tuple[int, bytes]]) -> None:
-        """Hand out a batch of packets, (type, body) in order.
+        """Hand out a batch of packets, (type, body) in order, as a `Decoder` gives them, perhaps with some of `APART`.
 
         A job is registered when its JOB_CREATED is handled, so its WORK_COMPLETE may come in the same batch.
 
@@ -119,6 +125,8 @@ class Session:
                 self._finish(kind, body)
             elif kind in _PROGRESS:
                 self._progress(kind, body)
+            elif kind == OPAQUE:
+                self._opaque = body
             else:
                 self._reply(kind, body)
 
@@ -147,6 +155,7 @@ class Session:
     def _finish(self, kind: int, body: bytes) -> None:
         # WORK_FAIL has no payload, but gearmand ends its handle with a NUL where it stands for a WORK_EXCEPTION.
         handle, _, payload = body.partition(b"\0")
+        payload = payload or self._take_opaque()
         copies = self._jobs.get(handle)
         if copies is None:
             self.strays += 1
@@ -165,6 +174,7 @@ class Session:
 
     def _progress(self, kind: int, body: bytes) -> None:
         handle, _, payload = body.partition(b"\0")
+        payload = payload or self._take_opaque()
         copies = self._jobs.get(handle)
         if copies is None:
             self.strays += 1
@@ -174,6 +184,10 @@ class Session:
             copies.append(copies.pop(0))
         if not job.abandoned:
             job.progressed(kind, payload)
+
+    def _take_opaque(self) -> bytes:
+        opaque, self._opaque = self._opaque, b""
+        return opaque
 
     def _reply(self, kind: int, body: bytes) -> None:
         if kind == _ERROR:

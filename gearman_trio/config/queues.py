@@ -18,7 +18,7 @@ _STORED: Final = "Stored jobs"
 _GROUP: Final = "Persistent queue"
 
 #: Of `ServerOptions`, what is about stored jobs.
-_FIELDS: Final = ("store_timeout", "store_foreground", "replay")
+_FIELDS: Final = ("store_timeout", "store_foreground", "spill_bytes", "replay")
 
 _BOTH: Final = "1.1, 2.x"
 _PATH: Final = TEXT.called("FILE")
@@ -45,7 +45,7 @@ QUEUE_OPTIONS: Final = [
         name="store",
         group=_STORED,
         kind=TEXT.called("URL"),
-        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql:, mysql: or redis://...",
+        help="Where background jobs are kept: memory:, sqlite:PATH, postgresql:, mysql:, redis: or memcached://...",
         shown="memory:",
         secret=True,
     ),
@@ -64,7 +64,7 @@ QUEUE_OPTIONS: Final = [
         kind=choice("TYPE", *_TYPES),
         default="builtin",
         remark="As `--store`, in tables of our own, whose names begin with that of gearmand's; `gearman-trio migrate` "
-        "brings what libsqlite3 left. For libmemcached, libtokyocabinet and libdrizzle there is no store.",
+        "brings what gearmand left. For libtokyocabinet and libdrizzle there is no store.",
     ),
     _option("libsqlite3-db", "The database of --queue-type libsqlite3.", kind=_PATH),
     _option("libsqlite3-table", "Its table.", default="gearman_queue"),

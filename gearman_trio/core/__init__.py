@@ -9,7 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Final
 
 from . import dispatcher
-from .batch import BadRow, Batch, JobUpdate, StoredJob
+from .batch import BadRow, Batch, JobUpdate, SpilledJob, StoredJob
 from .detail import JobStatistics
 from .dispatcher import Dispatcher
 from .inspection import Inspection
@@ -41,6 +41,7 @@ __all__ = [
     "Peer",
     "PeerStatistics",
     "Policy",
+    "SpilledJob",
     "Steering",
     "StoredJob",
     "Totals",

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from ..protocol.codec import TEXT
+from .activity import connection_rows, function_rows, running_rows
 from .peer import Peer
 from .registry import Registry
 from .steering import Steering
@@ -108,6 +109,12 @@ class Admin:
             self._table(peer, job_rows(self._registry))
         elif what == [b"unique", b"jobs"] and len(words) == 3:
             self._table(peer, unique_rows(self._registry))
+        elif what == [b"functions"] and len(words) == 2:
+            self._table(peer, function_rows(self._registry))
+        elif what == [b"running"] and len(words) == 2:
+            self._table(peer, running_rows(self._peers, self._registry.now))
+        elif what == [b"connections"] and len(words) == 2:
+            self._table(peer, connection_rows(self._peers, self._registry.now))
         elif what == [b"paused"] and len(words) == 2:
             self._table(peer, paused_rows(self._registry))
         elif what[0] == b"maxqueue" and len(words) == 2:

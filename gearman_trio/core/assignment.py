@@ -11,6 +11,7 @@ from .outcome import Outcomes
 from .peer import Peer
 from .registry import Registry
 from .replies import NO_JOB, read_fields, send_assignment, send_error
+from .spill import Spill
 from .tally import ABANDONED, LOST, TIMED_OUT
 from .waking import Waking
 
@@ -23,13 +24,14 @@ _MAX_TIMEOUT_DIGITS: Final = 12
 class Assignments:
     """Handles CAN_DO, CAN_DO_TIMEOUT, CANT_DO, RESET_ABILITIES, PRE_SLEEP and the grabs."""
 
-    __slots__ = ("_outcomes", "_policy", "_registry", "_waking")
+    __slots__ = ("_outcomes", "_policy", "_registry", "_spill", "_waking")
 
-    def __init__(self, registry: Registry, waking: Waking, outcomes: Outcomes) -> None:
+    def __init__(self, registry: Registry, waking: Waking, outcomes: Outcomes, spill: Spill) -> None:
         self._registry = registry
         self._policy = registry.policy
         self._waking = waking
         self._outcomes = outcomes
+        self._spill = spill
 
     def can_do(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
         """CAN_DO and CAN_DO_TIMEOUT; saying it twice changes the time limit and nothing else."""
@@ -98,12 +100,17 @@ class Assignments:
             worker.send(NO_JOB)
         else:
             job = function.pop()
-            timeout = worker.timeouts.get(function, 0.0) if worker.timeouts else 0.0
             if worker.released:
                 # It may have been taken from this worker: from now on its results count again.
                 worker.released.discard(job.handle)
-            self._registry.assign(job, worker, now + timeout if timeout else 0.0)
-            send_assignment(worker, kind, job)
+            if job.missing:
+                self._spill.fetch(job, worker, kind)
+            else:
+                timeout = worker.timeouts.get(function, 0.0) if worker.timeouts else 0.0
+                self._registry.assign(job, worker, now + timeout if timeout else 0.0)
+                send_assignment(worker, kind, job)
+                if job.loaded:
+                    self._spill.assigned(job)
         self._waking.settle(worker, now)
 
     def pre_sleep(self, worker: Peer, kind: int, body: bytes, now: float) -> None:
@@ -116,6 +123,7 @@ class Assignments:
         """A connection has ended: its abilities go, and its jobs are queued again or, out of attempts, fail."""
         if worker.abilities:
             self._drop_abilities(worker, now, requeue=False)
+        self._spill.worker_gone(worker, now)
         for job in list(worker.running):
             self._lose(job, "its worker was lost", now)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BadRow", "Batch", "JobUpdate", "StoredJob"]
+__all__ = ["BadRow", "Batch", "JobUpdate", "SpilledJob", "StoredJob"]
 
 
 class StoredJob(NamedTuple):
@@ -41,6 +41,23 @@ class StoredJob(NamedTuple):
     created: float
     background: bool
     error: str
+
+
+class SpilledJob(NamedTuple):
+    """A job that comes back without its workload, which stays in the store until a worker gets the job.
+
+    Attributes:
+        job: the job; its workload is ``b""``.
+        size: how long the workload is, in bytes.
+    """
+
+    job: StoredJob
+    size: int
+
+    @property
+    def row(self) -> int:
+        """Its number in the store."""
+        return self.job.row
 
 
 class JobUpdate(NamedTuple):
@@ -89,6 +106,8 @@ class Batch:
 
     def cancel_out(self) -> None:
         """Drop the jobs that the same batch adds and removes: the store need not hear of them."""
+        if not self.removes or not self.adds:
+            return
         removed = set(self.removes)
         added = {job.row for job in self.adds}
         if removed.isdisjoint(added):

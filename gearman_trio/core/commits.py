@@ -13,7 +13,7 @@ from typing import Final
 
 from ..protocol.codec import response_prefix
 from ..protocol.table import PacketType
-from .batch import BadRow, StoredJob
+from .batch import BadRow, SpilledJob, StoredJob
 from .job import COMMITTING, FINISHED, PRIORITIES, QUEUED, Job
 from .ledger import Ledger
 from .peer import Peer
@@ -109,6 +109,8 @@ class Commits:
             for job in done.jobs:
                 job.commit = 0
                 if job.state == COMMITTING:
+                    if 0 < self._policy.spill_bytes < job.size and job.unique != b"-":
+                        self._registry.spill(job)
                     self._begin(job, epoch, now)
 
     def refuse(self, text: str) -> None:
@@ -126,17 +128,18 @@ class Commits:
         for job in jobs:
             self._withdraw(job)
 
-    def restore(self, stored: Sequence[StoredJob], epoch: float, now: float) -> list[BadRow]:
+    def restore(self, stored: Sequence[StoredJob | SpilledJob], epoch: float, now: float) -> list[BadRow]:
         """Bring back jobs of an earlier run, in this order. Those that cannot be are left out, with the reason."""
         registry = self._registry
         bad: list[BadRow] = []
-        for record in stored:
+        for each in stored:
+            record = each if isinstance(each, StoredJob) else each.job
             reason = self._defect(record)
             if reason:
                 bad.append(BadRow(record.row, reason))
                 continue
             # On this server's clock, which did not run when the job was submitted.
-            job = registry.restore(record, now - max(0.0, epoch - record.created))
+            job = registry.restore(each, now - max(0.0, epoch - record.created))
             self._begin(job, epoch, now)
             if job.state == QUEUED:
                 job.since = max(job.created_at, now - (epoch - record.run_at))
@@ -172,9 +175,9 @@ class Commits:
         for held in peer.take_due(number):
             if held.job.commit == _REFUSED:
                 self._registry.counters.rejected += 1
-                held.answer = error_packet("QUEUE_ERROR", self.refusal)
+                held.answer = [error_packet("QUEUE_ERROR", self.refusal)]
             else:
-                held.answer = handle_packet(_JOB_CREATED, held.job)
+                held.answer = [handle_packet(_JOB_CREATED, held.job)]
         peer.advance()
 
     def _withdraw(self, job: Job) -> None:

@@ -15,7 +15,7 @@ class JobStatistics:
         function: its name.
         unique: the client's unique ID, or empty.
         priority: ``"high"``, ``"normal"`` or ``"low"``.
-        state: ``"queued"``, ``"running"``, ``"scheduled"`` or ``"committing"``.
+        state: ``"queued"``, ``"running"``, ``"scheduled"``, ``"committing"`` or ``"fetching"``.
         background: whether it lives on without clients.
         attempts: how often it was given to a worker.
         run_at: epoch seconds before which it is not queued; 0.0 for at once.
@@ -69,7 +69,7 @@ class JobStatistics:
         self.reducer = job.reducer
         self.created_at = job.created_at
         self.since = job.since
-        self.workload_bytes = len(job.workload)
+        self.workload_bytes = job.size
         self.clients = len(job.clients)
         self.stored = job.row != 0
         self.worker = 0 if worker is None else worker.number

@@ -4,29 +4,31 @@ Rule 1: every door is a plain synchronous function that takes the time and never
 draws a random number.  So it is atomic, needs no lock, and the same calls give the same bytes.
 
 Rule 2: replies are written into the outboxes of the peers that they are for; `Dispatcher.take_touched` names those
-peers. When a door has returned, the runtime sends each touched peer's outbox, once.
+peers. When a door has returned, or several have, the runtime sends each touched peer's outbox, once.
 
 Rule 3: what a peer sends is never an exception; it is an ERROR packet, or a failure that closes that one connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from ..protocol.codec import TEXT, WRONG_MAGIC, Decoder, response_prefix
+from ..protocol.codec import OPAQUE, TEXT, WRONG_MAGIC, Decoder, argument_patterns
 from ..protocol.table import PACKETS, PacketType, Sender
 from .admin import Admin
+from .answers import Answers
 from .assignment import Assignments
-from .batch import BadRow, Batch, StoredJob
+from .batch import BadRow, Batch, SpilledJob, StoredJob
 from .commits import Commits
 from .inspection import Inspection
 from .outcome import Outcomes
 from .peer import Peer
 from .policy import Policy
 from .registry import Registry
-from .replies import read_fields, send_error, send_packet
+from .replies import send_error
+from .spill import Spill
 from .statistics import Counters, FunctionStatistics, PeerStatistics, Totals
 from .steering import Steering
 from .submission import SUBMISSIONS, Submissions
@@ -35,13 +37,11 @@ from .waking import Waking
 
 __all__ = ["Dispatcher"]
 
-_ECHO_RES: Final = response_prefix(PacketType.ECHO_RES)
-_OPTION_RES: Final = response_prefix(PacketType.OPTION_RES)
-_STATUS_RES: Final = response_prefix(PacketType.STATUS_RES)
-_STATUS_RES_UNIQUE: Final = response_prefix(PacketType.STATUS_RES_UNIQUE)
-
 #: The hole in the table. gearmand knows it as a type that nobody may send.
 _UNUSED: Final = 5
+
+#: Their workloads are kept as they came, so the large ones are received apart. Reports are forwarded whole.
+_APART: Final = argument_patterns(SUBMISSIONS)
 
 _Handler = Callable[[Peer, int, bytes, float], None]
 
@@ -65,15 +65,23 @@ class Dispatcher:
     All times are monotonic seconds, but for those that a client gives in SUBMIT_JOB_EPOCH and SUBMIT_JOB_SCHED.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, wake_late: bool = False) -> None:
+        """Make a broker.
+
+        Args:
+            policy: the operator's choices.
+            wake_late: whether a job wakes a sleeper only at the next `wake_due`, and only if no other worker has
+                grabbed it by then. Without effect unless `Policy.worker_wakeup` is 1.
+        """
         self._policy = policy
         self._registry = Registry(policy)
-        waking = Waking(self._registry)
+        waking = Waking(self._registry, late=wake_late)
         self._waking = waking
         self._outcomes = Outcomes(self._registry)
         self._commits = Commits(self._registry, self._registry.ledger, waking) if policy.durable else None
         self._submissions = Submissions(self._registry, waking, self._commits)
-        self._assignments = Assignments(self._registry, waking, self._outcomes)
+        self._spill = Spill(self._registry, waking, self._outcomes)
+        self._assignments = Assignments(self._registry, waking, self._outcomes, self._spill)
         self._peers: dict[int, Peer] = {}
         self.answering: dict[Peer, None] = {}
         self._touched: list[Peer] = []
@@ -93,7 +101,7 @@ class Dispatcher:
             now: for statistics.
         """
         self._registry.counters.connections += 1
-        decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes)
+        decoder = Decoder(max_packet_bytes=self._policy.max_packet_bytes, apart=_APART)
         peer = Peer(
             self._registry.counters.connections,
             address,
@@ -163,6 +171,10 @@ class Dispatcher:
                 self._waking.job_queued(timer.job.function, now)
             timer = schedule.pop_due(now + self._submissions.epoch_offset)
 
+    def wake_due(self, now: float) -> None:
+        """Wake the sleepers that the doors since the last call need; where they are woken late."""
+        self._waking.wake_due(now)
+
     def go_on(self, peer: Peer) -> None:
         """Make the next part of the long answer of a peer in `answering`."""
         peer.go_on()
@@ -205,17 +217,44 @@ class Dispatcher:
         assert self._commits is not None
         self._commits.refuse(text)
 
-    def restore(self, stored: Sequence[StoredJob], now: float) -> list[BadRow]:
+    def restore(self, stored: Sequence[StoredJob | SpilledJob], now: float) -> list[BadRow]:
         """Jobs of an earlier run have come back from the store, in their order; those given back cannot be jobs."""
         assert self._commits is not None
         self._registry.now = now
         return self._commits.restore(stored, now + self._submissions.epoch_offset, now)
+
+    def take_wanted(self) -> list[int]:
+        """The rows whose workloads are wanted now, to be answered by `fetched` or `not_fetched`.
+
+        None after `not_fetched` asks whether the store is there again; `fetched` says so.
+        """
+        return self._spill.take()
+
+    def fetched(self, workloads: Mapping[int, bytes], now: float) -> list[bytes]:
+        """These are the workloads, by row, that the store has of those taken.
+
+        Gives the handles of jobs that failed, because their workload is not there, or is not the one that was.
+        """
+        self._registry.now = now
+        return [job.handle for job in self._spill.fetched(workloads, now)]
+
+    def not_fetched(self) -> None:
+        """The store does not answer. It may yet: a `fetched` that comes later is welcome."""
+        self._spill.not_fetched()
 
     # Questions
 
     def has_unstored(self) -> bool:
         """Whether `take_batch` would give something."""
         return not self._registry.ledger.batch.empty
+
+    def has_wanted(self) -> bool:
+        """Whether workloads are wanted, taken or not, or the store has not answered."""
+        return self._spill.wants()
+
+    def spilled(self) -> tuple[int, int]:
+        """How many jobs have their workload in the store alone, and how many bytes these are."""
+        return self._registry.spilled_jobs, self._registry.spilled_bytes
 
     def next_deadline(self) -> float:
         """When `expire` must be called next, infinity for never."""
@@ -230,7 +269,10 @@ class Dispatcher:
     def has_work(self) -> bool:
         """Whether a job is running, being stored, or queued for a connected worker that may have it. O(functions)."""
         return any(
-            function.running or function.committing or (function.queued and function.workers and not function.paused)
+            function.running
+            or function.committing
+            or function.fetching
+            or (function.queued and function.workers and not function.paused)
             for function in self._registry.functions.values()
         )
 
@@ -270,62 +312,9 @@ class Dispatcher:
 
     # Packets that need no more than this module
 
-    def _echo(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        send_packet(peer, _ECHO_RES, body)
-
-    def _option(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        fields = read_fields(peer, kind, body)
-        if fields is None:
-            return
-        if fields[0].lower() == b"exceptions":
-            peer.exceptions = True
-            send_packet(peer, _OPTION_RES, fields[0])
-        else:
-            send_error(peer, "UNKNOWN_OPTION", "Server does not recognize given option")
-
-    def _set_client_id(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        fields = read_fields(peer, kind, body)
-        if fields is None:
-            return
-        if len(fields[0]) > self._policy.max_client_id_bytes:
-            send_error(peer, "ARGUMENT_TOO_LARGE", f"client ID: at most {self._policy.max_client_id_bytes} bytes")
-        else:
-            peer.client_id = fields[0]
-
-    def _all_yours(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        """ALL_YOURS tells the server that the worker has no other server; there is nothing to do or to answer."""
-        read_fields(peer, kind, body)
-
-    def _get_status(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        fields = read_fields(peer, kind, body)
-        if fields is None:
-            return
-        handle = fields[0]
-        if len(handle) > self._policy.max_handle_bytes:
-            send_error(peer, "ARGUMENT_TOO_LARGE", f"handle: at most {self._policy.max_handle_bytes} bytes")
-            return
-        job = self._registry.jobs.get(handle)
-        if job is None:
-            fields = [handle, b"0", b"0", b"0", b"0"]
-        else:
-            fields = [handle, b"1", b"0" if job.worker is None else b"1", job.numerator, job.denominator]
-        send_packet(peer, _STATUS_RES, b"\0".join(fields))
-
-    def _get_status_unique(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
-        fields = read_fields(peer, kind, body)
-        if fields is None:
-            return
-        unique = fields[0]
-        if len(unique) > self._policy.max_unique_bytes:
-            send_error(peer, "ARGUMENT_TOO_LARGE", "Unique value too large")
-            return
-        job = self._registry.find_unique(unique)
-        if job is None:
-            fields = [unique, b"0", b"0", b"0", b"0", b"0"]
-        else:
-            running = b"0" if job.worker is None else b"1"
-            fields = [unique, b"1", running, job.numerator, job.denominator, b"%d" % len(job.clients)]
-        send_packet(peer, _STATUS_RES_UNIQUE, b"\0".join(fields))
+    def _opaque(self, peer: Peer, kind: int, body: bytes, now: float) -> None:
+        """The large workload of the submission that is dealt with next."""
+        peer.opaque = body
 
     def _unexpected(self, peer: Peer, kind: int) -> None:
         """A packet that no peer may send (gearmand 2.0 server.cc; it closes the connection of an unknown type)."""
@@ -339,6 +328,7 @@ class Dispatcher:
     def _make_handlers(self, admin: Admin) -> dict[int, _Handler]:
         """Who deals with each packet that a client or worker may send."""
         submit, assign, outcome = self._submissions, self._assignments, self._outcomes
+        answers = Answers(self._registry)
         handlers: dict[int, _Handler] = {int(kind): submit.submit for kind in SUBMISSIONS}
         handlers[PacketType.SUBMIT_JOB_EPOCH] = submit.submit_epoch
         handlers[PacketType.SUBMIT_JOB_SCHED] = submit.submit_scheduled
@@ -358,13 +348,14 @@ class Dispatcher:
         handlers[PacketType.WORK_COMPLETE] = outcome.complete
         handlers[PacketType.WORK_FAIL] = outcome.fail
         handlers[PacketType.WORK_EXCEPTION] = outcome.exception
-        handlers[PacketType.GET_STATUS] = self._get_status
-        handlers[PacketType.GET_STATUS_UNIQUE] = self._get_status_unique
-        handlers[PacketType.ECHO_REQ] = self._echo
-        handlers[PacketType.OPTION_REQ] = self._option
-        handlers[PacketType.SET_CLIENT_ID] = self._set_client_id
-        handlers[PacketType.ALL_YOURS] = self._all_yours
+        handlers[PacketType.GET_STATUS] = answers.get_status
+        handlers[PacketType.GET_STATUS_UNIQUE] = answers.get_status_unique
+        handlers[PacketType.ECHO_REQ] = answers.echo
+        handlers[PacketType.OPTION_REQ] = answers.option
+        handlers[PacketType.SET_CLIENT_ID] = answers.set_client_id
+        handlers[PacketType.ALL_YOURS] = answers.all_yours
         expected = {kind for kind, spec in PACKETS.items() if spec.senders & (Sender.CLIENT | Sender.WORKER)}
         assert set(handlers) == expected, set(handlers) ^ expected
         handlers[TEXT] = admin.command
+        handlers[OPAQUE] = self._opaque
         return handlers

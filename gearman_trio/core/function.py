@@ -18,10 +18,12 @@ class Function:
     Attributes:
         name: as clients and workers spell it.
         top: the best priority that has a queued job for workers, or `NO_PRIORITY`.
+        stalled: whether the store does not answer, so that workers get the jobs whose workload is here, and no others.
         queued: how many jobs are in the queues.
         running: how many jobs workers hold.
         scheduled: how many jobs wait for their time.
         committing: how many jobs wait to be stored.
+        fetching: how many jobs wait for their workload.
         workers: the connections that have the ability, in the order in which they said so.
         sleepers: those of them that sleep, longest first.
         wakes: how many workers were woken for this function and have not grabbed since.
@@ -39,6 +41,7 @@ class Function:
         "by_unique",
         "by_workload",
         "committing",
+        "fetching",
         "held_bytes",
         "limits",
         "name",
@@ -48,6 +51,7 @@ class Function:
         "running",
         "scheduled",
         "sleepers",
+        "stalled",
         "tally",
         "top",
         "wakes",
@@ -61,6 +65,8 @@ class Function:
         self.running: int = 0
         self.scheduled: int = 0
         self.committing: int = 0
+        self.fetching: int = 0
+        self.stalled: bool = False
         self.workers: dict[Peer, None] = {}
         # An OrderedDict and not a dict: taking from the front stays O(1) after many have left.
         self.sleepers: OrderedDict[Peer, None] = OrderedDict()
@@ -77,7 +83,14 @@ class Function:
     @property
     def total(self) -> int:
         """How many live jobs the function has, in any state."""
-        return self.queued + self.running + self.scheduled + self.committing
+        return self.queued + self.running + self.scheduled + self.committing + self.fetching
+
+    @property
+    def available(self) -> int:
+        """How many queued jobs workers may have now."""
+        if self.paused:
+            return 0
+        return sum([len(queue) - queue.missing for queue in self._queues]) if self.stalled else self.queued
 
     @property
     def idle(self) -> bool:
@@ -93,7 +106,7 @@ class Function:
 
         Jobs are queued at the tail, so it is at the head of one of the queues.
         """
-        heads = [queue.first for queue in self._queues]
+        heads = [queue.head for queue in self._queues]
         return min([head.since for head in heads if head is not None], default=None)
 
     def queue(self, priority: int) -> JobQueue:
@@ -104,8 +117,15 @@ class Function:
         """Queue a job at the tail of its priority."""
         self._queues[job.priority].push(job)
         self.queued += 1
-        if job.priority < self.top and not self.paused:
-            self.top = job.priority
+        if job.priority < self.top:
+            self._raise_top(job)
+
+    def push_front(self, job: Job) -> None:
+        """Put a job back at the head of its priority."""
+        self._queues[job.priority].push_front(job)
+        self.queued += 1
+        if job.priority < self.top:
+            self._raise_top(job)
 
     def pause(self) -> None:
         """Keep the jobs from workers."""
@@ -119,10 +139,22 @@ class Function:
 
     def pop(self) -> Job:
         """Take the job that is next; there must be one."""
-        job = self._queues[self.top].pop()
+        queue = self._queues[self.top]
+        job = queue.pop_ready() if self.stalled else queue.pop()
         self.queued -= 1
         self._find_top()
         return job
+
+    def stall(self, *, stalled: bool) -> None:
+        """The store does not answer, or does again."""
+        self.stalled = stalled
+        self._find_top()
+
+    def loaded(self, job: Job) -> None:
+        """The workload of a queued job has come."""
+        self._queues[job.priority].loaded()
+        if self.stalled:
+            self._find_top()
 
     def remove(self, job: Job) -> None:
         """Take a queued job out, wherever it stands."""
@@ -169,10 +201,16 @@ class Function:
         self.by_unique = {}
         self.by_workload = {}
 
+    def _raise_top(self, job: Job) -> None:
+        """A job came that is better than those that workers may have, if they may have it."""
+        if not self.paused and not (self.stalled and job.missing):
+            self.top = job.priority
+
     def _find_top(self) -> None:
         queues = self._queues
         for priority in (HIGH, NORMAL, LOW):
-            if len(queues[priority]) and not self.paused:
+            queue = queues[priority]
+            if len(queue) > (queue.missing if self.stalled else 0) and not self.paused:
                 self.top = priority
                 return
         self.top = NO_PRIORITY

@@ -2,8 +2,8 @@
 
 Rule 1: a job changes its state only by `Job.move`, which reads `TRANSITIONS`; what is not in that table cannot happen.
 
-Rule 2: a job is in exactly one of committing, scheduled, queued and running, and leaves the registry exactly once, for
-finished.
+Rule 2: a job is in exactly one of committing, scheduled, queued, fetching and running, and leaves the registry exactly
+once, for finished.
 
 WARNING: `docs/reference/job-states.md` is generated from `TRANSITIONS`.
 """
@@ -46,7 +46,8 @@ QUEUED: Final = 2
 RUNNING: Final = 3
 FINISHED: Final = 4
 COMMITTING: Final = 5
-STATES: Final = ("new", "scheduled", "queued", "running", "finished", "committing")
+FETCHING: Final = 6
+STATES: Final = ("new", "scheduled", "queued", "running", "finished", "committing", "fetching")
 
 POSTPONE: Final = 0
 ENQUEUE: Final = 1
@@ -54,7 +55,8 @@ ASSIGN: Final = 2
 REQUEUE: Final = 3
 FINISH: Final = 4
 COMMIT: Final = 5
-EVENTS: Final = ("postpone", "enqueue", "assign", "requeue", "finish", "commit")
+FETCH: Final = 6
+EVENTS: Final = ("postpone", "enqueue", "assign", "requeue", "finish", "commit", "fetch")
 
 #: (state before, event, state after, what makes it happen).
 TRANSITIONS: Final[list[tuple[int, int, int, str]]] = [
@@ -67,7 +69,11 @@ TRANSITIONS: Final[list[tuple[int, int, int, str]]] = [
     (SCHEDULED, ENQUEUE, QUEUED, "its time has come"),
     (SCHEDULED, FINISH, FINISHED, "cancelled"),
     (QUEUED, ASSIGN, RUNNING, "a worker grabbed it"),
+    (QUEUED, FETCH, FETCHING, "a worker grabbed it, and its workload is in the store alone"),
     (QUEUED, FINISH, FINISHED, "cancelled, or a foreground job whose last client left"),
+    (FETCHING, ASSIGN, RUNNING, "its workload has come"),
+    (FETCHING, REQUEUE, QUEUED, "its worker was lost, or the store does not answer"),
+    (FETCHING, FINISH, FINISHED, "as a queued one, or its workload is in the store no more"),
     (RUNNING, REQUEUE, QUEUED, "its worker was lost, or its time ran out under the requeue policy"),
     (RUNNING, FINISH, FINISHED, "WORK_COMPLETE, WORK_FAIL, WORK_EXCEPTION, cancelled, timed out, or out of attempts"),
 ]
@@ -83,7 +89,7 @@ def _next_states() -> list[int]:
 
 
 _NEXT: Final = _next_states()
-_EVENT_COUNT: Final = 6
+_EVENT_COUNT: Final = 7
 
 
 #: Of jobs that no connection hears of. It is shared, so that such a job has no list of its own; nobody changes it.
@@ -100,7 +106,9 @@ class Job:
         handle: given by this server, ``b"H:<host>:<number>"``; no other job ever has it.
         function: what is called; the record that all jobs of the function share.
         unique: the client's unique ID, ``b""`` for none, ``b"-"`` where the workload is the key.
-        workload: opaque bytes.
+        workload: opaque bytes; ``b""`` where it is in the store alone.
+        size: how long the workload is, wherever it is.
+        loaded: whether the workload was fetched from the store, where it is all the same.
         reducer: the function that a map/reduce worker sends its parts to, else ``b""``.
         priority: `HIGH`, `NORMAL` or `LOW`.
         background: whether the job lives on without clients. Sticky: it is set and never cleared.
@@ -127,6 +135,7 @@ class Job:
         "denominator",
         "function",
         "handle",
+        "loaded",
         "next",
         "numerator",
         "previous",
@@ -135,6 +144,7 @@ class Job:
         "row",
         "run_at",
         "since",
+        "size",
         "state",
         "timer",
         "unique",
@@ -147,6 +157,8 @@ class Job:
         self.function = function
         self.unique = unique
         self.workload = workload
+        self.size: int = len(workload)
+        self.loaded: bool = False
         self.priority = priority
         self.background: bool = False
         self.reducer: bytes = b""
@@ -165,6 +177,11 @@ class Job:
         # The neighbours in the queue that holds the job; see queues.py.
         self.previous: Job | None = None
         self.next: Job | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the workload is in the store alone."""
+        return self.size > 0 and not self.workload
 
     def move(self, event: int) -> None:
         """Change the state as `TRANSITIONS` says."""

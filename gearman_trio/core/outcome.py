@@ -6,7 +6,7 @@ from typing import Final
 
 from ..protocol.codec import response_prefix, wrong_count
 from ..protocol.table import PACKETS, PacketType
-from .job import QUEUED, RUNNING, Job
+from .job import FETCHING, QUEUED, RUNNING, Job
 from .peer import Peer
 from .registry import Registry
 from .replies import read_fields, send_error, send_handle, send_packet
@@ -69,9 +69,9 @@ class Outcomes:
             return
         job = self._job(worker, kind, body)
         if job is not None:
-            # STATUS_RES is read by programs that expect numbers and no empty field.
-            job.numerator = fields[1] or b"0"
-            job.denominator = fields[2] or b"0"
+            # STATUS_RES is read by programs that expect numbers; gearmand has 0 there for what is none.
+            job.numerator = fields[1] if fields[1].isdigit() else b"0"
+            job.denominator = fields[2] if fields[2].isdigit() else b"0"
             body = b"\0".join(fields)
             for client in job.clients:
                 send_packet(client, _WORK_STATUS, body)
@@ -140,7 +140,7 @@ class Outcomes:
         """A client has left: its jobs that no other client hears of, and that need one, end unless they are running."""
         for job in list(client.attached):
             self._registry.detach(job, client)
-            if not job.clients and not job.background and job.state == QUEUED:
+            if not job.clients and not job.background and job.state in (QUEUED, FETCHING):
                 self._registry.counters.abandoned += 1
                 self._registry.remove(job, ABANDONED)
 

@@ -32,13 +32,13 @@ _HELD_BYTES: Final = 100
 
 
 class Held:
-    """The answer to a submission whose job is yet to be stored.
+    """The answer to a submission whose job is yet to be stored, or to a grab whose job is yet to be fetched.
 
     Attributes:
         job: the job.
-        number: of the batch that stores it.
-        size: of the workload.
-        answer: the packet, once it is known whether the job is stored; until then ``b""``.
+        number: of the batch that stores it; 0 for a grab.
+        size: of the workload that is held meanwhile.
+        answer: the packet, once it is known; until then empty. It may be in two pieces, of which the second is long.
     """
 
     __slots__ = ("answer", "job", "number", "size")
@@ -47,7 +47,7 @@ class Held:
         self.job = job
         self.number = number
         self.size: int = len(job.workload)
-        self.answer: bytes = b""
+        self.answer: list[bytes] = []
 
 
 class Peer:
@@ -65,6 +65,7 @@ class Peer:
             match answers by their order.
         behind_bytes: about how much waits in line.
         decoder: cuts what the connection sends into packets.
+        opaque: the last field of the packet that is dealt with, where it is large and came apart; else ``b""``.
         client_id: by SET_CLIENT_ID; empty where there was none.
         exceptions: whether WORK_EXCEPTION is to be forwarded (OPTION_REQ ``exceptions``).
         attached: the jobs that this connection hears of.
@@ -107,6 +108,7 @@ class Peer:
         "heard_at",
         "held",
         "number",
+        "opaque",
         "outbox",
         "outbox_bytes",
         "raised",
@@ -133,6 +135,7 @@ class Peer:
         self.number = number
         self.address = address
         self.decoder = decoder
+        self.opaque: bytes = b""
         # Of the dispatcher: the peers with something in their outboxes, and those with rows to be made.
         self._touched = touched
         self._answering = answering
@@ -219,6 +222,14 @@ class Peer:
         self._storing_bytes += held.size
         return first
 
+    def hold_grab(self, job: Job) -> Held:
+        """Put the answer to a grab in line, to be sent with `advance` when it is set."""
+        held = Held(job, 0)
+        self._wait(held, _HELD_BYTES)
+        if not self.failure:
+            self.held = True
+        return held
+
     def take_due(self, number: int) -> list[Held]:
         """The answers that wait for a batch up to this one; whoever takes them sets them, and then calls `advance`."""
         due: list[Held] = []
@@ -240,12 +251,19 @@ class Peer:
                 if not first.answer:
                     return
                 self.behind_bytes -= _HELD_BYTES
-                self._let_through(first.answer)
+                for piece in first.answer:
+                    self._let_through(piece)
             else:
                 self.behind_bytes -= _WAITING_ANSWER_BYTES
                 self._begin(first)
             line.popleft()
         self.held = self.rows is not None
+
+    def take_opaque(self) -> bytes:
+        """The last field, which is empty where it should stand; it may have come apart."""
+        opaque = self.opaque
+        self.opaque = b""
+        return opaque
 
     def leave(self) -> None:
         """The connection has ended."""
@@ -275,7 +293,7 @@ class Peer:
         if self.gone or self.failure:
             return
         if self.behind_bytes > _MAX_BEHIND_BYTES:
-            why = "is yet to be stored" if self.rows is None else "is not read"
+            why = "waits for the store" if self.rows is None else "is not read"
             self.failure = f"{self.behind_bytes} bytes wait behind an answer that {why}"
             # Others may have brought it about: the runtime looks here for peers to disconnect.
             self._answering[self] = None

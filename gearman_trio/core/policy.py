@@ -46,6 +46,8 @@ class Policy:
         store_foreground: whether foreground jobs are, too.
         first_row: the number of the first job that is stored.
         max_stored_bytes: the largest workload that the store takes.
+        spill_bytes: workloads longer than this are kept in the store alone until a worker gets the job; 0 for none.
+            That of a job with the unique ID ``-`` is kept here too: other submissions are compared with it.
         time_zone: in which SUBMIT_JOB_SCHED is read; ``None`` for the local zone of the process.
     """
 
@@ -71,6 +73,7 @@ class Policy:
         "requeue_on_cant_do",
         "requeue_on_timeout",
         "round_robin",
+        "spill_bytes",
         "store_foreground",
         "time_zone",
         "unique_jobs_with_handles",
@@ -110,6 +113,7 @@ class Policy:
         store_foreground: bool = False,
         first_row: int = 1,
         max_stored_bytes: int = MAX_PACKET_BYTES,
+        spill_bytes: int = 0,
         time_zone: tzinfo | None = None,
     ) -> None:
         self.handle_prefix = handle_prefix
@@ -123,10 +127,8 @@ class Policy:
         self.max_unique_bytes = max_unique_bytes
         self.max_handle_bytes = max_handle_bytes
         self.max_client_id_bytes = max_client_id_bytes
-        self.max_jobs = max_jobs
-        self.max_jobs_per_function = max_jobs_per_function
-        self.max_held_bytes = max_held_bytes
-        self.max_held_bytes_per_function = max_held_bytes_per_function
+        self.max_jobs, self.max_jobs_per_function = max_jobs, max_jobs_per_function
+        self.max_held_bytes, self.max_held_bytes_per_function = max_held_bytes, max_held_bytes_per_function
         self.round_robin = round_robin
         self.global_priority = global_priority
         self.worker_wakeup = worker_wakeup
@@ -139,4 +141,5 @@ class Policy:
         self.store_foreground = store_foreground
         self.first_row = first_row
         self.max_stored_bytes = max_stored_bytes
+        self.spill_bytes = spill_bytes
         self.time_zone = time_zone

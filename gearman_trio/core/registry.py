@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final
 
-from .batch import StoredJob
+from .batch import SpilledJob, StoredJob
 from .deadlines import Deadlines, Timer
 from .function import Function
 from .job import (
@@ -17,6 +17,8 @@ from .job import (
     COMMIT,
     COMMITTING,
     ENQUEUE,
+    FETCH,
+    FETCHING,
     FINISH,
     NOBODY,
     POSTPONE,
@@ -37,11 +39,8 @@ __all__ = ["Registry"]
 #: With fewer functions than this, none is forgotten. gearmand never forgets one, so tables keep showing idle functions.
 _MANY_FUNCTIONS = 10_000
 
-#: How many failures are remembered, and of each how much of the reason, and the workload unless it is longer than so
-#: much: at most some megabytes together.
+#: How many failures are remembered: at most some megabytes together.
 _FAILURES: Final = 500
-_REASON_BYTES: Final = 200
-_WORKLOAD_BYTES: Final = 8192
 
 
 class Registry:
@@ -56,7 +55,11 @@ class Registry:
         ledger: what a store is to be told; unused where no job is stored.
         functions: by name, in the order in which they were first heard of.
         jobs: live jobs by handle.
-        held_bytes: how long the workloads of all live jobs are together.
+        held_bytes: how long the workloads of all live jobs are together, but for those in the store alone.
+        loaded_bytes: likewise of the jobs whose workload was fetched, and that are not assigned yet.
+        spilled_jobs: how many live jobs have their workload in the store alone.
+        spilled_bytes: how long these workloads are together.
+        stalled: whether the store does not answer, so that they cannot be fetched.
         timers: what is to happen on the monotonic clock: ends of time limits, and of waits for woken workers.
         schedule: what is to happen on the epoch clock: jobs whose time comes.
     """
@@ -72,9 +75,13 @@ class Registry:
         "held_bytes",
         "jobs",
         "ledger",
+        "loaded_bytes",
         "now",
         "policy",
         "schedule",
+        "spilled_bytes",
+        "spilled_jobs",
+        "stalled",
         "timers",
         "traffic",
     )
@@ -89,6 +96,10 @@ class Registry:
         self.functions: dict[bytes, Function] = {}
         self.jobs: dict[bytes, Job] = {}
         self.held_bytes: int = 0
+        self.loaded_bytes: int = 0
+        self.spilled_jobs: int = 0
+        self.spilled_bytes: int = 0
+        self.stalled: bool = False
         # The youngest job of each unique ID, whatever its function.
         self._uniques: dict[bytes, Job] = {}
         # Where several functions have a job with a unique ID: all of them, the youngest last.  An OrderedDict and not a
@@ -116,6 +127,7 @@ class Registry:
                 self.functions = {key: value for key, value in self.functions.items() if not value.idle}
                 self._sweep_at = max(_MANY_FUNCTIONS, 2 * len(self.functions))
             function = Function(name)
+            function.stalled = self.stalled
             self.functions[name] = function
         return function
 
@@ -131,8 +143,9 @@ class Registry:
         function.tally.submitted += 1
         return job
 
-    def restore(self, stored: StoredJob, created_at: float) -> Job:
+    def restore(self, record: StoredJob | SpilledJob, created_at: float) -> Job:
         """A job of an earlier run, with its handle, findable, in no queue yet."""
+        stored = record if isinstance(record, StoredJob) else record.job
         function = self.function(stored.function)
         job = Job(stored.handle, function, stored.unique, stored.workload, stored.priority)
         job.background = True
@@ -143,6 +156,10 @@ class Registry:
         job.created_at = created_at
         # Where a live job has the unique ID, there are two of them now, and submissions join the older one.
         self._add(job)
+        if isinstance(record, SpilledJob):
+            job.size = record.size
+            self.spilled_jobs += 1
+            self.spilled_bytes += job.size
         self.counters.restored += 1
         return job
 
@@ -189,6 +206,8 @@ class Registry:
 
     def assign(self, job: Job, worker: Peer, deadline: float) -> None:
         """Give a job, just taken from its queue, to a worker; `deadline` is monotonic seconds, 0.0 for none."""
+        if job.state == FETCHING:
+            job.function.fetching -= 1
         job.move(ASSIGN)
         job.worker = worker
         job.attempts += 1
@@ -216,6 +235,42 @@ class Registry:
         self.counters.requeued += 1
         job.function.tally.requeued += 1
 
+    def fetch(self, job: Job) -> None:
+        """Keep a job, just taken from its queue, back until its workload is fetched."""
+        job.move(FETCH)
+        job.function.fetching += 1
+
+    def give_back(self, job: Job) -> None:
+        """Put a job that waits for its workload back at the head of its queue."""
+        job.move(REQUEUE)
+        job.function.fetching -= 1
+        job.function.push_front(job)
+
+    def spill(self, job: Job) -> None:
+        """Let go of the workload of a job that is stored, and in no queue."""
+        size = job.size
+        job.workload = b""
+        if job.loaded:
+            job.loaded = False
+            self.loaded_bytes -= size
+        self.held_bytes -= size
+        job.function.held_bytes -= size
+        self.spilled_jobs += 1
+        self.spilled_bytes += size
+
+    def load(self, job: Job, workload: bytes) -> None:
+        """Undo `spill` with what was fetched, wherever the job stands now."""
+        size = job.size
+        job.workload = workload
+        job.loaded = True
+        self.loaded_bytes += size
+        self.held_bytes += size
+        job.function.held_bytes += size
+        self.spilled_jobs -= 1
+        self.spilled_bytes -= size
+        if job.state == QUEUED:
+            job.function.loaded(job)
+
     def remove(self, job: Job, outcome: int, reason: bytes = b"") -> None:
         """End a job: it leaves its queue or its worker, its clients, and every index.
 
@@ -229,7 +284,7 @@ class Registry:
         if job.state == RUNNING:
             function.tally.ran.add(self.now - job.since)
             if FAIL <= outcome <= LOST:
-                self._note_failure(job, outcome, reason)
+                self.failures.append(Failure(job, OUTCOMES[outcome], reason, self.now))
             self._leave_worker(job)
         elif job.state == QUEUED:
             function.remove(job)
@@ -240,6 +295,8 @@ class Registry:
                 job.timer = None
         elif job.state == COMMITTING:
             function.committing -= 1
+        elif job.state == FETCHING:
+            function.fetching -= 1
         job.move(FINISH)
         if job.row:
             self.ledger.remove(job)
@@ -249,9 +306,15 @@ class Registry:
         function.forget(job)
         if job.unique:
             self._forget(job)
-        size = len(job.workload)
-        self.held_bytes -= size
-        function.held_bytes -= size
+        size = job.size
+        if job.missing:
+            self.spilled_jobs -= 1
+            self.spilled_bytes -= size
+        else:
+            self.held_bytes -= size
+            function.held_bytes -= size
+            if job.loaded:
+                self.loaded_bytes -= size
         del self.jobs[job.handle]
 
     def close(self) -> None:
@@ -284,21 +347,6 @@ class Registry:
             return list(namesakes)
         job = self._uniques.get(unique)
         return [] if job is None else [job]
-
-    def _note_failure(self, job: Job, outcome: int, reason: bytes) -> None:
-        failure = Failure(job.handle, job.function.name, job.unique, OUTCOMES[outcome], reason[:_REASON_BYTES])
-        failure.priority = job.priority
-        failure.background = job.background
-        failure.workload_bytes = len(job.workload)
-        if failure.workload_bytes <= _WORKLOAD_BYTES:
-            failure.workload = job.workload
-        failure.attempts = job.attempts
-        if job.worker is not None:
-            failure.worker = job.worker.client_id
-            failure.address = job.worker.address
-        failure.ended_at = self.now
-        failure.ran = self.now - job.since
-        self.failures.append(failure)
 
     def _add(self, job: Job) -> None:
         """Put a job into every index, and count it."""

@@ -16,6 +16,7 @@ from .peer import Peer
 __all__ = [
     "NOOP",
     "NO_JOB",
+    "assignment",
     "error_packet",
     "handle_packet",
     "read_fields",
@@ -79,7 +80,13 @@ def handle_packet(prefix: bytes, job: Job) -> bytes:
 
 
 def send_assignment(peer: Peer, kind: int, job: Job) -> None:
-    """Answer the grab of type `kind` with a job.
+    """Answer the grab of type `kind` with a job."""
+    for piece in assignment(kind, job):
+        peer.send(piece)
+
+
+def assignment(kind: int, job: Job) -> list[bytes]:
+    """The packet that answers a grab of type `kind`, in one piece or two.
 
     GRAB_JOB_ALL is answered with JOB_ASSIGN_ALL, as the protocol document says; gearmand does so only where there is a
     reducer.
@@ -95,7 +102,5 @@ def send_assignment(peer: Peer, kind: int, job: Job) -> None:
         head = job.handle + b"\0" + job.function.name + b"\0" + job.unique + b"\0" + job.reducer + b"\0"
     workload = job.workload
     if len(workload) < _SEPARATE_BYTES:
-        peer.send(prefix + pack_size(len(head) + len(workload)) + head + workload)
-    else:
-        peer.send(prefix + pack_size(len(head) + len(workload)) + head)
-        peer.send(workload)
+        return [prefix + pack_size(len(head) + len(workload)) + head + workload]
+    return [prefix + pack_size(len(head) + len(workload)) + head, workload]

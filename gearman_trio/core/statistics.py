@@ -27,7 +27,7 @@ class Counters:
         raised: jobs ended by WORK_EXCEPTION.
         timed_out: jobs whose CAN_DO_TIMEOUT passed.
         expired: those of them that ended then.
-        lost: jobs ended because their worker was lost, for want of further attempts.
+        lost: jobs ended because their worker was lost, for want of further attempts, or their workload in the store.
         requeued: jobs queued again after their worker was lost or their time was out.
         cancelled: jobs ended by an administrator.
         abandoned: foreground jobs that ended because their last client left.
@@ -119,6 +119,7 @@ class Totals:
         queued: how many jobs are queued.
         scheduled: how many wait for their time.
         committing: how many wait to be stored.
+        fetching: how many wait for their workload from the store.
         running: how many workers hold.
         connections: how many there are.
         workers: how many of them have abilities.
@@ -129,6 +130,7 @@ class Totals:
     __slots__ = (
         "committing",
         "connections",
+        "fetching",
         "functions",
         "outbox_bytes",
         "queued",
@@ -145,6 +147,7 @@ class Totals:
         self.queued: int = 0
         self.scheduled: int = 0
         self.committing: int = 0
+        self.fetching: int = 0
         self.running: int = 0
         self.connections: int = 0
         self.workers: int = 0
@@ -158,6 +161,7 @@ class Totals:
                     self.stalled += 1
             self.scheduled += function.scheduled
             self.committing += function.committing
+            self.fetching += function.fetching
             self.running += function.running
         for peer in peers:
             self.connections += 1
@@ -178,6 +182,7 @@ class FunctionStatistics:
         low: likewise.
         scheduled: how many jobs wait for their time.
         committing: how many jobs wait to be stored.
+        fetching: how many jobs that a worker has grabbed wait for their workload from the store.
         running: how many jobs workers hold.
         workers: how many connections have the ability.
         sleeping: how many of them sleep.
@@ -198,6 +203,7 @@ class FunctionStatistics:
         "coalesced",
         "committing",
         "ended",
+        "fetching",
         "held_bytes",
         "high",
         "limits",
@@ -224,6 +230,7 @@ class FunctionStatistics:
         self.low = function.waiting(LOW)
         self.scheduled = function.scheduled
         self.committing = function.committing
+        self.fetching = function.fetching
         self.running = function.running
         self.workers = len(function.workers)
         self.sleeping = len(function.sleepers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .function import Function
-from .job import COMMITTING, QUEUED, RUNNING, SCHEDULED, STATES
+from .job import COMMITTING, FETCHING, QUEUED, RUNNING, SCHEDULED, STATES
 from .outcome import Outcomes
 from .registry import Registry
 from .waking import Waking
@@ -84,7 +84,7 @@ class Steering:
     def purge(self, function: Function) -> Iterator[int]:
         """End the jobs that the function has and that no worker has: for each job looked at, 1 if it was ended."""
         for job in list(self._registry.jobs.values()):
-            if job.function is function and job.state in (COMMITTING, QUEUED, SCHEDULED):
+            if job.function is function and job.state in (COMMITTING, FETCHING, QUEUED, SCHEDULED):
                 self._outcomes.cancel_job(job)
                 yield 1
             else:

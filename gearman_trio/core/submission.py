@@ -68,7 +68,7 @@ class Submissions:
         if len(fields) != 3:
             self._reject(client, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
             return
-        job = self._new_job(client, kind, now, fields[0], fields[1], fields[2])
+        job = self._new_job(client, kind, now, fields[0], fields[1], fields[2] or client.take_opaque())
         if job is None:
             return
         if job.commit:
@@ -80,6 +80,7 @@ class Submissions:
     def submit_epoch(self, client: Peer, kind: int, body: bytes, now: float) -> None:
         """SUBMIT_JOB_EPOCH: epoch seconds as a decimal number; this server takes a fraction too."""
         fields = body.split(b"\0", 3)
+        fields[-1] = fields[-1] or client.take_opaque()
         if len(fields) != 4:
             self._reject(client, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
         elif not _EPOCH_SECONDS.match(fields[2]):
@@ -91,6 +92,7 @@ class Submissions:
     def submit_scheduled(self, client: Peer, kind: int, body: bytes, now: float) -> None:
         """SUBMIT_JOB_SCHED: runs once, at the next time that matches all five fields."""
         fields = body.split(b"\0", 7)
+        fields[-1] = fields[-1] or client.take_opaque()
         if len(fields) != 8:
             self._reject(client, "INVALID_PACKET", wrong_count(PACKETS[kind], len(fields)))
             return
@@ -118,6 +120,7 @@ class Submissions:
         if len(fields) == 5:
             # A field that is not empty is no aggregate: it is the workload's beginning, up to a NUL of its own.
             workload = workload + b"\0" + fields[4] if workload else fields[4]
+        workload = workload or client.take_opaque()
         if len(reducer) > self._policy.max_function_bytes:
             self._reject(client, "ARGUMENT_TOO_LARGE", f"reducer: at most {self._policy.max_function_bytes} bytes")
             return

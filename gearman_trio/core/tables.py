@@ -131,7 +131,7 @@ class JobFilter:
         """Take one ``name=value``; say what is wrong with it, or nothing."""
         name, _, value = word.partition(b"=")
         text = value.decode("ascii", "backslashreplace")
-        if name == b"state" and text in {"committing", "queued", "running", "scheduled"}:
+        if name == b"state" and text in {"committing", "fetching", "queued", "running", "scheduled"}:
             self.state = STATES.index(text)
         elif name == b"priority" and text in PRIORITIES:
             self.priority = PRIORITIES.index(text)
@@ -141,8 +141,8 @@ class JobFilter:
             self.limit = int(value)
         else:
             return (
-                "expected state=committing|queued|running|scheduled, priority=high|normal|low, unique=ID or "
-                f"limit=NUMBER, got {printable(word).decode('utf-8', 'backslashreplace')}"
+                "expected state=committing|fetching|queued|running|scheduled, priority=high|normal|low, "
+                f"unique=ID or limit=NUMBER, got {printable(word).decode('utf-8', 'backslashreplace')}"
             )
         return ""
 
@@ -173,7 +173,7 @@ def function_job_rows(registry: Registry, function: Function, wanted: JobFilter)
             job.attempts,
             job.background,
             len(job.clients),
-            len(job.workload),
+            job.size,
             int(job.run_at),
         )
         left -= 1

@@ -5,7 +5,10 @@ Everything here is done once for each job or more, so it is a few additions to w
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .job import Job
 
 __all__ = [
     "ABANDONED",
@@ -60,6 +63,11 @@ BOUNDS: Final[list[float]] = [
     1800.0,
     3600.0,
 ]
+
+
+#: How much of a failure's reason is kept, and of its workload, unless that is longer.
+_REASON_BYTES: Final = 200
+_WORKLOAD_BYTES: Final = 8192
 
 
 class Histogram:
@@ -190,21 +198,22 @@ class Failure:
         "workload_bytes",
     )
 
-    def __init__(self, handle: bytes, function: bytes, unique: bytes, outcome: str, reason: bytes) -> None:
-        self.handle = handle
-        self.function = function
-        self.unique = unique
+    def __init__(self, job: Job, outcome: str, reason: bytes, now: float) -> None:
+        worker = job.worker
+        self.handle = job.handle
+        self.function = job.function.name
+        self.unique = job.unique
         self.outcome = outcome
-        self.reason = reason
-        self.priority: int = 0
-        self.background: bool = False
-        self.workload: bytes | None = None
-        self.workload_bytes: int = 0
-        self.attempts: int = 0
-        self.worker: bytes = b""
-        self.address: str = ""
-        self.ended_at: float = 0.0
-        self.ran: float = 0.0
+        self.reason = reason[:_REASON_BYTES]
+        self.priority = job.priority
+        self.background = job.background
+        self.workload: bytes | None = job.workload if job.size <= _WORKLOAD_BYTES and not job.missing else None
+        self.workload_bytes = job.size
+        self.attempts = job.attempts
+        self.worker = worker.client_id if worker is not None else b""
+        self.address = worker.address if worker is not None else ""
+        self.ended_at = now
+        self.ran = now - job.since
 
 
 class Traffic:

@@ -3,12 +3,16 @@
 Theory.  A worker that found no job sends PRE_SLEEP and then waits for NOOP.  Waking every sleeper for every job, as
 gearmand does by default, makes all but one of them come in vain.  Waking one is enough if no wake is ever lost:
 
-    Invariant: where a function that is not paused has sleepers, at least as many workers are woken for it, and have yet
-    to grab, as it has queued jobs.
+    Invariant: where a function has sleepers, at least as many workers are woken for it, and have yet to grab, as it has
+    queued jobs that workers may have: none while it is paused, and not those that cannot be fetched from the store.
 
 It can only be hurt when a wake ends without a job of that function being taken: the woken worker grabs a job of another
 function, leaves, goes back to sleep, gives up the ability, or does nothing in `Policy.wake_seconds`.  Each of these
 calls `settle`, which wakes the next sleepers until the invariant holds again.
+
+Where the runtime wants sleepers to be woken late, queueing a job does not wake anybody yet, and the invariant holds
+after each `wake_due`: a worker whose grab comes in the meantime is spared the answer that there is no job, its sleep
+and its being woken, and the longest sleeper a wake in vain.
 """
 
 from __future__ import annotations
@@ -24,13 +28,20 @@ __all__ = ["Waking"]
 
 
 class Waking:
-    """Puts workers to sleep and wakes them. Its state is in the functions and peers themselves."""
+    """Puts workers to sleep and wakes them.
 
-    __slots__ = ("_policy", "_registry")
+    Its state is in the functions and peers themselves, but for the functions whose sleepers are to be woken late.
+    """
 
-    def __init__(self, registry: Registry) -> None:
+    __slots__ = ("_due", "_late", "_policy", "_registry")
+
+    def __init__(self, registry: Registry, *, late: bool) -> None:
         self._registry = registry
         self._policy = registry.policy
+        # More than one wake for each job, or all, is asked for by those who do not want to save any.
+        self._late = late and registry.policy.worker_wakeup == 1
+        # Those that have got a job since the last `wake_due` while they had sleepers, perhaps more than once.
+        self._due: list[Function] = []
 
     def sleep(self, worker: Peer, now: float) -> None:
         """PRE_SLEEP: answered with NOOP at once where a job waits, else the worker sleeps until one comes."""
@@ -55,12 +66,22 @@ class Waking:
     def job_queued(self, function: Function, now: float) -> None:
         """A job of this function was queued: wake as many sleepers as the policy says."""
         sleepers = function.sleepers
-        if not sleepers or function.paused:
+        if not sleepers or function.top == NO_PRIORITY:
+            return
+        if self._late:
+            self._due.append(function)
             return
         count = self._policy.worker_wakeup or len(sleepers)
         while count > 0 and sleepers:
             self._wake(next(iter(sleepers)), function, now)
             count -= 1
+
+    def wake_due(self, now: float) -> None:
+        """Wake those whom `job_queued` has put off."""
+        if self._due:
+            for function in self._due:
+                self._balance(function, now)
+            self._due.clear()
 
     def resumed(self, function: Function, now: float) -> None:
         """Workers may have the jobs of this function again."""
@@ -93,7 +114,8 @@ class Waking:
 
     def _balance(self, function: Function, now: float) -> None:
         sleepers = function.sleepers
-        while sleepers and function.wakes < function.queued and not function.paused:
+        available = function.available if sleepers else 0
+        while sleepers and function.wakes < available:
             self._wake(next(iter(sleepers)), function, now)
 
     def _wake(self, worker: Peer, function: Function, now: float) -> None:

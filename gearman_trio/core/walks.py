@@ -156,7 +156,7 @@ class _QueueWalk(JobWalk):
         if mark is not None and mark.state == QUEUED and mark.attempts == self._mark_attempts:
             job = mark.next
         else:
-            job = function.queue(self._priority).first
+            job = function.queue(self._priority).head
             self._passing = self._seen >= 0.0
         if job is not None and job.since > self._query.before:
             # The others were queued later.

@@ -59,12 +59,12 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
                 # At once: whoever asks how the process is must not wait until all jobs have come back.
                 if web:
                     starting.start_soon(_start_web, nursery, server, web, launch)
-                if gateway:
-                    starting.start_soon(_start_gateway, nursery, server, gateway)
 
             server: Server = await nursery.start(
                 partial(serve, listeners=listeners, options=launch.options, store=launch.store, on_open=show)
             )
+        if gateway:
+            await _start_gateway(nursery, server, gateway)
         process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.

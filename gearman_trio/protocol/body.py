@@ -17,21 +17,23 @@ _AHEAD_BYTES: Final = 67_108_864
 
 
 class LargeBody:
-    """The body of one packet, and room for what is still to come of it.
+    """The body of one packet, or its last field, and room for what is still to come of it.
 
     `BytesIO` lets go of its memory as `bytes` without copying it, where nobody else looks into it.
 
     Attributes:
         kind: the type of the packet.
+        arguments: what came before this part of the body, and is kept apart from it; ``b""`` where this is all of it.
         size: how many bytes were announced.
         received: how many of them have come.
     """
 
-    __slots__ = ("_file", "_view", "kind", "received", "size")
+    __slots__ = ("_file", "_view", "arguments", "kind", "received", "size")
 
-    def __init__(self, kind: int, size: int, data: bytes) -> None:
+    def __init__(self, kind: int, arguments: bytes, size: int, data: bytes) -> None:
         """Begin with `data`, which is less than the whole."""
         self.kind = kind
+        self.arguments = arguments
         self.size = size
         self.received = len(data)
         self._file = BytesIO(bytes(self._reach()))

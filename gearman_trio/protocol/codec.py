@@ -9,6 +9,8 @@ cannot be read any further in `Decoder.failure`, so that packets before the bad 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
@@ -20,9 +22,11 @@ __all__ = [
     "HEADER_BYTES",
     "MAX_LINE_BYTES",
     "MAX_PACKET_BYTES",
+    "OPAQUE",
     "TEXT",
     "WRONG_MAGIC",
     "Decoder",
+    "argument_patterns",
     "encode_request",
     "encode_response",
     "pack_size",
@@ -48,8 +52,14 @@ TEXT: Final = -2
 #: Stands in the place of a packet's type where a packet had the magic of the other direction.
 WRONG_MAGIC: Final = -1
 
+#: Stands in the place of a packet's type where the large last field of the packet that follows is given apart.
+OPAQUE: Final = -3
+
 #: Over this size a body that has not come whole gets memory of its own, so that it need not be copied again.
 _LARGE: Final = 65536
+
+#: Within so many bytes of a large body the end of its arguments is looked for; gearmand takes 8192 bytes of them.
+_ARGUMENT_BYTES: Final = 16384
 
 _header: Final = Struct(">4sII")
 _unpack_header: Final = _header.unpack_from
@@ -70,19 +80,29 @@ class Decoder:
         failure: why nothing more can be read from this stream, or ``None``. The packets that `feed` gave are good.
     """
 
-    __slots__ = ("_buffer", "_expected", "_large", "_max_packet", "_needed", "_text", "begun", "failure")
+    __slots__ = ("_apart", "_buffer", "_expected", "_large", "_max_packet", "_needed", "_text", "begun", "failure")
 
-    def __init__(self, *, responses: bool = False, max_packet_bytes: int = MAX_PACKET_BYTES, text: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        responses: bool = False,
+        max_packet_bytes: int = MAX_PACKET_BYTES,
+        text: bool = True,
+        apart: dict[int, re.Pattern[bytes]] | None = None,
+    ) -> None:
         """Make a decoder.
 
         Args:
             responses: whether packets of the job server (``\\0RES``) are expected, instead of requests (``\\0REQ``).
             max_packet_bytes: the largest body that is taken.
             text: whether administrative lines are taken.
+            apart: the packets, by `argument_patterns`, whose last field is given apart where it is large: as `OPAQUE`,
+                right before the packet itself, whose body then ends where that field would begin.
         """
         self._expected: bytes = RESPONSE_MAGIC if responses else REQUEST_MAGIC
         self._max_packet = max_packet_bytes
         self._text = text
+        self._apart = apart
         self._buffer = bytearray()
         # How many bytes the buffer must hold before another look at it is worth while; 0 where nothing is kept.
         self._needed = 0
@@ -94,13 +114,14 @@ class Decoder:
     @property
     def buffered(self) -> int:
         """How many bytes of a packet that has not come whole are kept."""
-        return len(self._buffer) if self._large is None else HEADER_BYTES + self._large.received
+        large = self._large
+        return len(self._buffer) if large is None else HEADER_BYTES + len(large.arguments) + large.received
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take what was received and give every packet that is whole, as (type, body), in order.
 
         The type is a number of the table or unknown to it, or `TEXT` (the body is a line without its end), or
-        `WRONG_MAGIC`.  Once `failure` is set, everything further is thrown away.
+        `WRONG_MAGIC`, or `OPAQUE` where that was asked for.  Once `failure` is set, everything further is thrown away.
         """
         packets: list[tuple[int, bytes]] = []
         if self.failure is not None:
@@ -111,8 +132,7 @@ class Decoder:
                 data = data[self._large.add(data) :]
                 if not self._large.whole:
                     return packets
-                packets.append((self._large.kind, self._large.take()))
-                self._large = None
+                self._give_large(packets)
             else:
                 buffer = self._buffer
                 buffer += data
@@ -148,7 +168,7 @@ class Decoder:
             if end - body < size:
                 self._needed = HEADER_BYTES + size
                 if size > _LARGE:
-                    self._large = LargeBody(kind, size, data[body:])
+                    self._begin_large(kind, size, data, body)
                 break
             position = body + size
             packets.append((kind, data[body:position]))
@@ -158,6 +178,32 @@ class Decoder:
             if packets or not resumed:
                 self.begun += 1
         return packets
+
+    def _begin_large(self, kind: int, size: int, data: bytes, body: int) -> None:
+        """Give the large body that begins at `body` memory of its own, once it is known where its arguments end."""
+        arguments = b""
+        pattern = None if self._apart is None else self._apart.get(kind)
+        if pattern is not None:
+            if len(data) - body < _ARGUMENT_BYTES:
+                self._needed = HEADER_BYTES + _ARGUMENT_BYTES
+                return
+            found = pattern.match(data, body, body + _ARGUMENT_BYTES)
+            # At the very end an aggregate could follow.
+            if found is not None and found.end() < body + _ARGUMENT_BYTES:
+                arguments = found.group()
+        start = len(arguments)
+        self._large = LargeBody(kind, arguments, size - start, data[body + start :])
+
+    def _give_large(self, packets: list[tuple[int, bytes]]) -> None:
+        """The large body has come whole."""
+        large = self._large
+        assert large is not None
+        self._large = None
+        if large.arguments:
+            packets.append((OPAQUE, large.take()))
+            packets.append((large.kind, large.arguments))
+        else:
+            packets.append((large.kind, large.take()))
 
     def room(self) -> memoryview | None:
         """Where the next bytes are best received: into the large body that is on its way, `None` where there is none.
@@ -200,6 +246,21 @@ class Decoder:
         self._needed = 0
 
 
+def argument_patterns(kinds: Iterable[int]) -> dict[int, re.Pattern[bytes]]:
+    """For packets with an opaque last field: what is before it, with the NUL that ends it.
+
+    The aggregate, which libgearman sends and the document does not know, is taken for one where it is empty.
+    """
+    patterns: dict[int, re.Pattern[bytes]] = {}
+    for kind in kinds:
+        arguments = PACKETS[kind].arguments
+        if arguments[-1] == "aggregate":
+            patterns[kind] = re.compile(rb"(?:[^\0]*\0){%d}\0?" % (len(arguments) - 1))
+        else:
+            patterns[kind] = re.compile(rb"(?:[^\0]*\0){%d}" % len(arguments))
+    return patterns
+
+
 def split_arguments(kind: int, body: bytes) -> list[bytes]:
     """The fields of a packet's body, in the table's order.
 
@@ -214,13 +275,14 @@ def split_arguments(kind: int, body: bytes) -> list[bytes]:
     if spec.opaque:
         fields = body.split(b"\0", len(spec.arguments))
     elif spec.arguments:
-        fields = body.split(b"\0")
+        # Not more than can be told from the right number: a body of nothing but NULs would become very many fields.
+        fields = body.split(b"\0", len(spec.arguments) + 1)
         if len(fields) == len(spec.arguments) + 1 and not fields[-1]:
             fields.pop()
     else:
         fields = [body] if body else []
     if len(fields) != len(spec.fields):
-        raise RemoteProtocolError(wrong_count(spec, len(fields)))
+        raise RemoteProtocolError(wrong_count(spec, body.count(b"\0") + 1 if body else 0))
     return fields
 
 
@@ -270,7 +332,9 @@ def _encode(magic: bytes, senders: int, kind: int, fields: tuple[bytes, ...]) ->
     for name, field in zip(spec.arguments, fields, strict=False):
         if b"\0" in field:
             raise LocalProtocolError(f"{spec.type.name}: {name} must not hold a NUL, got {field[:40]!r}")
-    body = b"\0".join(fields)
-    if len(body) > MAX_PACKET_BYTES:
-        raise LocalProtocolError(f"{spec.type.name} of {len(body)} bytes; the protocol carries {MAX_PACKET_BYTES}")
-    return _pack_header(magic, kind, len(body)) + body
+    size = sum(map(len, fields)) + max(0, len(fields) - 1)
+    if size > MAX_PACKET_BYTES:
+        raise LocalProtocolError(f"{spec.type.name} of {size} bytes; the protocol carries {MAX_PACKET_BYTES}")
+    header = _pack_header(magic, kind, size)
+    # One join, so that a large field is copied once.
+    return b"\0".join((header + fields[0], *fields[1:])) if fields else header

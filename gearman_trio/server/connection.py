@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from contextlib import suppress
 from typing import Final
 
 import trio
 
-from ..protocol import PacketType, encode_response
-from ..transport import Pump, PumpedSocket
+from ..protocol.codec import encode_response
+from ..protocol.table import PacketType
+from ..transport.gathering import PIECE_BYTES, gather
+from ..transport.pump import Pump, PumpedSocket
 from .accepting import linger
 from .hub import Hub
 from .names import describe
@@ -33,8 +36,7 @@ _RECEIVE_BYTES: Final = 131072
 #: How much is sent over a stream at once.
 _SEND_BYTES: Final = 262144
 
-#: From so many bytes on an outbox is sent in pieces; those that are smaller are still joined with their neighbours.
-_PIECES_BYTES: Final = 65536
+_NO_MEMORY: Final = "there is no memory for the packet that it sends"
 
 
 class Connection(ABC):
@@ -94,12 +96,15 @@ class Connection(ABC):
             self._hub.flush()
             self._lingers = True
             self.finish(reason)
-        return patience.waits(self._peer, unsent)
+        waits: bool = patience.waits(self._peer, unsent)
+        return waits
 
     def received(self, data: bytes) -> None:
         """Bytes have come; see `transport.pump.SocketOwner`."""
         try:
             self._hub.receive(self._peer, data)
+        except MemoryError:
+            self.close(_NO_MEMORY)
         except Exception:
             # A defect of ours, not of the peer: it must not reach other connections, nor stay unseen.
             logger.exception("conn=%d ends by an error that should not happen", self._peer.number)
@@ -184,10 +189,10 @@ class SocketConnection(Connection):
         size = self._peer.outbox_bytes
         outbox = self._peer.take_outbox()
         behind = pumped.unsent_bytes
-        if size < _PIECES_BYTES:
+        if size < PIECE_BYTES:
             sent = pumped.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))
         else:
-            sent = pumped.send_pieces(_gather(outbox), size)
+            sent = pumped.send_pieces(gather(outbox), size)
         if not sent:
             if pumped.unsent_bytes > self._options.outbox_pause_bytes:
                 pumped.pause()
@@ -199,6 +204,8 @@ class SocketConnection(Connection):
     def received(self, data: bytes) -> None:
         """See `transport.pump.SocketOwner`."""
         super().received(data)
+        # A worker's grab then finds the jobs that clients submit in the same round.
+        self._pumped.last = bool(self._peer.abilities)
         if self._peer.held_bytes > self._options.outbox_pause_bytes and not self._held_back:
             # What is submitted faster than it is stored would pile up here.
             self._held_back = True
@@ -209,7 +216,7 @@ class SocketConnection(Connection):
         try:
             return self._peer.decoder.room()
         except MemoryError:
-            self.close("there is no memory for the packet that it sends")
+            self.close(_NO_MEMORY)
             return None
 
     def filled(self, count: int) -> None:
@@ -350,14 +357,11 @@ class StreamConnection(Connection):
             while True:
                 while not self._unsent:
                     await self._writer.park()
-                data = b"".join(self._unsent)
+                pieces = deque(gather(self._unsent))
                 self._unsent.clear()
-                # In pieces, so that it shows whether the peer takes any of it.
-                for start in range(0, len(data), _SEND_BYTES):
-                    piece = data if len(data) <= _SEND_BYTES else memoryview(data)[start : start + _SEND_BYTES]
-                    await self._stream.send_all(piece)
-                    self._unsent_bytes -= len(piece)
-                    self._late_bytes += len(piece)
+                # Each is let go of when it is sent.
+                while pieces:
+                    await self._send(pieces.popleft())
                 if not self._unsent_bytes:
                     self._reader.unpark()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -367,6 +371,14 @@ class StreamConnection(Connection):
                 await self._discard()
             self.close(reason)
 
+    async def _send(self, data: bytes) -> None:
+        """Send in pieces, so that it shows whether the peer takes any of it."""
+        for start in range(0, len(data), _SEND_BYTES):
+            piece = data if len(data) <= _SEND_BYTES else memoryview(data)[start : start + _SEND_BYTES]
+            await self._stream.send_all(piece)
+            self._unsent_bytes -= len(piece)
+            self._late_bytes += len(piece)
+
     async def _discard(self) -> None:
         """Stand in for a writer that has nobody to write to."""
         while True:
@@ -374,20 +386,3 @@ class StreamConnection(Connection):
             self._unsent_bytes = 0
             self._reader.unpark()
             await self._writer.park()
-
-
-def _gather(outbox: list[bytes]) -> list[bytes]:
-    """The same bytes in fewer pieces, without a copy of the large ones."""
-    pieces: list[bytes] = []
-    small: list[bytes] = []
-    for data in outbox:
-        if len(data) < _PIECES_BYTES:
-            small.append(data)
-            continue
-        if small:
-            pieces.append(b"".join(small))
-            small = []
-        pieces.append(data)
-    if small:
-        pieces.append(b"".join(small))
-    return pieces

@@ -6,27 +6,20 @@ the timekeeper's deadline is moved if something is due sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Final, Protocol, TypeVar
 
 import trio
 
-from ..core import (
-    BadRow,
-    Batch,
-    Counters,
-    Dispatcher,
-    Failure,
-    FunctionStatistics,
-    Inspection,
-    Peer,
-    PeerStatistics,
-    Policy,
-    Steering,
-    StoredJob,
-    Totals,
-)
+from ..core.batch import BadRow, Batch, SpilledJob, StoredJob
+from ..core.dispatcher import Dispatcher
+from ..core.inspection import Inspection
+from ..core.peer import Peer
+from ..core.policy import Policy
+from ..core.statistics import Counters, FunctionStatistics, PeerStatistics, Totals
+from ..core.steering import Steering
+from ..core.tally import Failure
 
 __all__ = ["Hub", "Outlet"]
 
@@ -72,14 +65,17 @@ class Hub:
             epoch_clock: tells epoch seconds.
             shut_down: called when an administrator has asked for it, with ``"now"`` or ``"graceful"``, perhaps often.
         """
-        self._dispatcher = Dispatcher(policy)
+        self._dispatcher = Dispatcher(policy, wake_late=True)
         self._shut_down = shut_down
         self._answering = self._dispatcher.answering
         self._epoch_clock = epoch_clock
+        # That of `trio.current_time`, which looks for it each time.
+        self._now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._outlets: dict[Peer, Outlet] = {}
         self._sleep = trio.CancelScope()
-        # Called when there is something to store.
+        # Called when there is something to store, and when there are workloads to fetch.
         self._on_unstored: Callable[[], None] | None = None
+        self._on_wanted: Callable[[], None] | None = None
         self._draining = False
         self._idle = trio.Event()
         # There while a task waits for it.
@@ -89,7 +85,7 @@ class Hub:
 
     def connect(self, outlet: Outlet, address: str, *, admin: bool) -> Peer:
         """A connection has begun."""
-        peer = self._dispatcher.connect(address, admin=admin, now=trio.current_time())
+        peer = self._dispatcher.connect(address, admin=admin, now=self._now())
         self._outlets[peer] = outlet
         self._note_activity()
         return peer
@@ -99,11 +95,11 @@ class Hub:
 
         The answers stay in the outboxes until `flush`, so that those to many reads leave together.
         """
-        self._dispatcher.receive(peer, data, trio.current_time())
+        self._dispatcher.receive(peer, data, self._now())
 
     def disconnect(self, peer: Peer) -> None:
         """A connection has ended; safe to call in clean-up, because it never waits."""
-        self._dispatcher.disconnect(peer, trio.current_time())
+        self._dispatcher.disconnect(peer, self._now())
         del self._outlets[peer]
         self.flush()
 
@@ -123,13 +119,16 @@ class Hub:
         return self._outlets.values()
 
     def flush(self) -> None:
-        """To be called after each door, or after several: sends what they brought about."""
+        """To be called after each door, or after several: wakes whom they need, and sends what they brought about."""
+        self._dispatcher.wake_due(self._now())
         for peer in self._dispatcher.take_touched():
             outlet = self._outlets.get(peer)
             if outlet is not None:
                 outlet.flush()
         if self._on_unstored is not None and self._dispatcher.has_unstored():
             self._on_unstored()
+        if self._on_wanted is not None and self._dispatcher.has_wanted():
+            self._on_wanted()
         if self._next_deadline() < self._sleep.deadline:
             # A job with a time to run at may be the first one for days, so this is a good moment to look at the clock.
             self.read_clock()
@@ -157,6 +156,10 @@ class Hub:
         """Call this whenever there is something to store; it must not wait, nor change anything here."""
         self._on_unstored = on_unstored
 
+    def keep_fetching(self, on_wanted: Callable[[], None]) -> None:
+        """Call this whenever workloads are wanted; it must not wait, nor change anything here."""
+        self._on_wanted = on_wanted
+
     def has_unstored(self) -> bool:
         """Whether there is something to store."""
         return self._dispatcher.has_unstored()
@@ -167,7 +170,7 @@ class Hub:
 
     def committed(self, number: int) -> None:
         """Every batch up to this one is stored."""
-        self._dispatcher.committed(number, trio.current_time())
+        self._dispatcher.committed(number, self._now())
         self.flush()
 
     def refuse(self, text: str) -> None:
@@ -175,9 +178,28 @@ class Hub:
         self._dispatcher.refuse(text)
         self.flush()
 
-    def restore(self, stored: Sequence[StoredJob]) -> list[BadRow]:
+    def take_wanted(self) -> list[int]:
+        """The rows whose workloads are wanted; see `Dispatcher.take_wanted`."""
+        return self._dispatcher.take_wanted()
+
+    def fetched(self, workloads: Mapping[int, bytes]) -> list[bytes]:
+        """These are the workloads that the store has; gives the handles of jobs that failed for want of theirs."""
+        lost = self._dispatcher.fetched(workloads, self._now())
+        self.flush()
+        return lost
+
+    def not_fetched(self) -> None:
+        """The store does not answer."""
+        self._dispatcher.not_fetched()
+        self.flush()
+
+    def spilled(self) -> tuple[int, int]:
+        """How many jobs have their workload in the store alone, and how many bytes these are."""
+        return self._dispatcher.spilled()
+
+    def restore(self, stored: Sequence[StoredJob | SpilledJob]) -> list[BadRow]:
         """Jobs of an earlier run have come back; those given back cannot be jobs."""
-        bad = self._dispatcher.restore(stored, trio.current_time())
+        bad = self._dispatcher.restore(stored, self._now())
         self.flush()
         return bad
 
@@ -191,7 +213,7 @@ class Hub:
             with trio.CancelScope(deadline=self._next_deadline()) as self._sleep:
                 await trio.sleep_forever()
             self.read_clock()
-            self._dispatcher.expire(trio.current_time())
+            self._dispatcher.expire(self._now())
             self.flush()
 
     async def keep_answering(self) -> None:
@@ -218,11 +240,11 @@ class Hub:
 
     def read_clock(self) -> None:
         """Tell the broker what the wall clock says."""
-        self._dispatcher.set_clock(self._epoch_clock() - trio.current_time())
+        self._dispatcher.set_clock(self._epoch_clock() - self._now())
 
     def steer(self, action: Callable[[Steering], T]) -> T:
         """Do what an operator wants, and give what that gives."""
-        result = action(self._dispatcher.steering(trio.current_time()))
+        result = action(self._dispatcher.steering(self._now()))
         self.flush()
         return result
 
@@ -266,5 +288,6 @@ class Hub:
     def _next_deadline(self) -> float:
         deadline = self._dispatcher.next_deadline()
         if deadline != inf and self._dispatcher.has_schedule():
-            return min(deadline, trio.current_time() + _CLOCK_CHECK_SECONDS)
+            now: float = self._now()
+            return min(deadline, now + _CLOCK_CHECK_SECONDS)
         return deadline

@@ -24,10 +24,11 @@ from typing import Final, TypeVar
 import attrs
 import trio
 
-from ..core import BadRow, Batch, Histogram, StoredJob
+from ..core import BadRow, Batch, Histogram
 from ..errors import StorageError
 from ..storage import Store, StoreState, make_store
 from ..transport import Backoff
+from .fetching import Fetcher
 from .hub import Hub
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
@@ -62,6 +63,9 @@ class StoreStatistics:
         restored: how many jobs came back at the start.
         quarantined: how many rows were put into quarantine, since they could not become jobs.
         replaying: whether there are more to come.
+        spilled: how many jobs have their workload in the store alone.
+        spilled_bytes: how long these workloads are together.
+        fetched: how many workloads came back for workers.
     """
 
     name: str
@@ -75,15 +79,20 @@ class StoreStatistics:
     restored: int
     quarantined: int
     replaying: bool
+    spilled: int = 0
+    spilled_bytes: int = 0
+    fetched: int = 0
 
 
 class Journal:
     """Carries batches to the store, and jobs back at the start. Owns the store, from when it is open."""
 
-    def __init__(self, store: Store, hub: Hub, timeout: float) -> None:
+    def __init__(self, store: Store, hub: Hub, timeout: float, spill_bytes: int = 0) -> None:
         self._store = store
         self._hub = hub
         self._timeout = timeout
+        self._spill_bytes = spill_bytes
+        self._fetcher = Fetcher(store, hub, timeout, self._call)
         # One call at a time, as the store wants it.
         self._limiter = trio.CapacityLimiter(1)
         self._backoff = Backoff(cap=_MAX_WAIT_SECONDS)
@@ -100,6 +109,9 @@ class Journal:
         self._committing = Histogram()
         # Since when there is something to store, or infinity.
         self._unstored_since = inf
+        hub.keep_journal(self.wake)
+        if spill_bytes:
+            hub.keep_fetching(self._fetcher.wake)
 
     def wake(self) -> None:
         """There is something to store. Never waits."""
@@ -113,6 +125,7 @@ class Journal:
         """Commit until cancelled; a commit that is under way is waited for."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_patience)
+            nursery.start_soon(self._fetcher.run)
             while True:
                 await self._wanted.wait()
                 self._wanted = trio.Event()
@@ -143,14 +156,14 @@ class Journal:
             StorageError: they cannot be read.
         """
         self._replaying = True
-        chunks = self._store.replay()
+        chunks = self._store.replay(self._spill_bytes)
         told = 0
         try:
             while True:
                 rows = await self._call(partial(next, chunks, None))
                 if rows is None:
                     break
-                stored = [row for row in rows if isinstance(row, StoredJob)]
+                stored = [row for row in rows if not isinstance(row, BadRow)]
                 refused = self._hub.restore(stored)
                 bad = [row for row in rows if isinstance(row, BadRow)] + refused
                 self._restored += len(stored) - len(refused)
@@ -178,6 +191,7 @@ class Journal:
 
     def statistics(self) -> StoreStatistics:
         """How the store does."""
+        spilled, spilled_bytes = self._hub.spilled()
         return StoreStatistics(
             name=self._store.name,
             failure=self._failure,
@@ -190,6 +204,9 @@ class Journal:
             restored=self._restored,
             quarantined=self._quarantined,
             replaying=self._replaying,
+            spilled=spilled,
+            spilled_bytes=spilled_bytes,
+            fetched=self._fetcher.fetched,
         )
 
     async def _commit(self, batch: Batch) -> None:

@@ -135,6 +135,8 @@ class ServerOptions:
         store_timeout: after how many seconds without a commit those who submit jobs that are to be stored are refused;
             it only matters with a store. Ten are more than a disk takes, and less than clients usually wait.
         store_foreground: whether foreground jobs are stored, too. They come back as background jobs.
+        spill_bytes: workloads longer than this are in memory only while they are being stored or given to a worker, so
+            that a queue may be larger than memory; 0 for none, which is faster. It only matters with a store.
         replay: whether jobs that were stored come back before the server takes connections (``"first"``), or while it
             serves (``"online"``), behind what is submitted meanwhile.
         verbosity: the answer to the administrative command ``verbose``, one of gearmand's level names.
@@ -175,6 +177,7 @@ class ServerOptions:
     handle_prefix: str = attrs.field(factory=default_handle_prefix, validator=_prefix)
     store_timeout: float = attrs.field(default=10.0, validator=_seconds(0.001))
     store_foreground: bool = False
+    spill_bytes: int = attrs.field(default=0, validator=_whole(0))
     replay: Literal["first", "online"] = attrs.field(default="first", validator=_replay)
     verbosity: str = attrs.field(default="ERROR", validator=_verbosity)
     time_zone: tzinfo | None = None
@@ -207,6 +210,7 @@ class ServerOptions:
             durable=state is not None,
             store_foreground=self.store_foreground,
             first_row=1 if state is None else state.next_row,
+            spill_bytes=0 if state is None else self.spill_bytes,
             max_stored_bytes=MAX_PACKET_BYTES if state is None else state.max_workload_bytes,
             time_zone=self.time_zone,
         )

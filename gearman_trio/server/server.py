@@ -92,8 +92,7 @@ class Server:
         self._started_at = trio.current_time()
         self._journal: Journal | None = None
         if opened is not None:
-            self._journal = Journal(opened.store, self._hub, options.store_timeout)
-            self._hub.keep_journal(self._journal.wake)
+            self._journal = Journal(opened.store, self._hub, options.store_timeout, options.spill_bytes)
         self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
         self._connections: trio.Nursery | None = None
         self._listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = ()

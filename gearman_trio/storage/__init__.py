@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..core import BadRow, Batch, JobUpdate, StoredJob
+from ..core import BadRow, Batch, JobUpdate, SpilledJob, StoredJob
 from .migration import Migration, migrate
 from .registry import StoreURL, make_store, schemes
 from .sqlite import SQLiteStore
@@ -19,6 +19,7 @@ __all__ = [
     "Migration",
     "QuarantinedRow",
     "SQLiteStore",
+    "SpilledJob",
     "Store",
     "StoreInfo",
     "StoreState",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 
@@ -12,25 +13,15 @@ from ..errors import ConfigError
 from .gearmand import gearmand_queue
 from .names import shown_url
 from .registry import make_store
-from .store import Store
+from .store import JobSource, Store
 
-__all__ = ["JobSource", "Migration", "migrate"]
+__all__ = ["Migration", "migrate"]
 
 #: Jobs to a commit.
 _BATCH_JOBS: Final = 1000
 
 #: The owner of a store while its jobs are moved.
 _OWNER: Final = "gearman-trio migrate"
-
-
-class JobSource(Protocol):
-    """Where jobs come from: a `Store`, or a queue of gearmand."""
-
-    name: str
-
-    def rows(self) -> Iterator[StoredJob | BadRow]:
-        """Every row in order, bad ones with the reason."""
-        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -56,11 +47,12 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
     """Move every job of one store to another one, behind the jobs that are there.
 
     No job is lost where this is interrupted: a job is removed from the source when it is committed to the other one,
-    so the worst is that some are in both. Neither store may be open in a job server. The tables of gearmand are only
-    read, and left as they are.
+    so the worst is that some are in both. Neither store may be open in a job server. The queue of a gearmand is
+    only read, and left as it is.
 
     Args:
-        source: the URL of a store, or ``gearmand+sqlite:PATH`` and its kin for the queue of a gearmand.
+        source: the URL of a store, or ``gearmand+sqlite:PATH``, or another one with ``gearmand+`` before it, for the
+            queue of a gearmand.
         dest: the URL of a store.
         progress: called now and then with the number of jobs that have been moved.
 
@@ -74,6 +66,8 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
     taken = None if queue is not None else _store(source)
     origin: JobSource = queue or taken  # type: ignore[assignment] # one of them is there
     target = _store(dest)
+    # Of this migration alone: what an earlier one has named may come along, or be there.
+    name = b"H:migrated-" + secrets.token_hex(4).encode()
     state = target.open(_OWNER)
     try:
         if taken is not None:
@@ -86,7 +80,7 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
             for job in some:
                 row = state.next_row + moved
                 # A job of gearmand has no handle, and two stores may have given the same one.
-                handle = b"H:migrated:%d" % row if not job.handle or job.handle in handles else job.handle
+                handle = b"%b:%d" % (name, row) if not job.handle or job.handle in handles else job.handle
                 batch.adds.append(job._replace(row=row, handle=handle))
                 # So that a server that opens the store goes on above it, whatever its clock says.
                 batch.last_handle = max(batch.last_handle, _number(handle))

@@ -13,11 +13,14 @@ from .names import shown_url
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
 
-__all__ = ["MySQLStore", "from_url"]
+__all__ = ["MySQLStore", "connect_arguments", "from_url", "shown_name"]
 
 #: How long a server that is not there is waited for, and one that does not answer, in seconds.
 _CONNECT_SECONDS: Final = 5
 _ANSWER_SECONDS: Final = 60
+
+#: The name of the lock, which is one for the whole server, so that of the database belongs into it.
+_LOCK: Final = "CONCAT('gearman ', MD5(CONCAT(DATABASE(), '.', %s)))"
 
 #: Rows to a statement that deletes.
 _ROWS: Final = 1000
@@ -40,18 +43,24 @@ class MySQLStore(SQLStore):
         return (self._driver.err.Error, TypeError, AttributeError, OSError)
 
     def _connect(self) -> Any:
-        return self._driver.connect(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
-            write_timeout=_ANSWER_SECONDS,
-            charset="utf8mb4",
-            **self._arguments,
-        )
+        return self._driver.connect(**self._arguments)
 
     def _lock(self, cursor: Any) -> bool:
-        # A lock's name is for the whole server, so the database's belongs into it.
-        cursor.execute("SELECT GET_LOCK(CONCAT(%s, MD5(CONCAT(DATABASE(), '.', %s))), 0)", ("gearman ", self._table))
+        cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", (self._table,))
         return bool(cursor.fetchone()[0] == 1)
+
+    def _unlock(self, cursor: Any) -> None:
+        cursor.execute(f"SELECT RELEASE_LOCK({_LOCK})", (self._table,))
+
+    def _end_holder(self, cursor: Any) -> None:
+        cursor.execute(f"SELECT IS_USED_LOCK({_LOCK})", (self._table,))
+        (holder,) = cursor.fetchone()
+        if holder is not None:
+            try:
+                cursor.execute("KILL %s", (holder,))
+            except self._driver.err.OperationalError:
+                # It has ended by itself; and if it was not that, it keeps the lock.
+                cursor.execute("SELECT 1")
 
     def _has_tables(self, cursor: Any) -> bool:
         cursor.execute(
@@ -109,6 +118,16 @@ def from_url(url: StoreURL) -> MySQLStore:
     Raises:
         ConfigError: it names no database, or PyMySQL is not installed.
     """
+    arguments = connect_arguments(url)
+    return MySQLStore(shown_name(arguments), table=url.options.get("table", "gearman"), **arguments)
+
+
+def connect_arguments(url: StoreURL) -> dict[str, Any]:
+    """What PyMySQL is to be called with for a URL.
+
+    Raises:
+        ConfigError: it names no database, or has an option that is not known.
+    """
     options = url.only(["table", "unix_socket"])
     try:
         parts = urlsplit(f"mysql:{url.rest}")
@@ -126,8 +145,16 @@ def from_url(url: StoreURL) -> MySQLStore:
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "database": database,
+        "charset": "utf8mb4",
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _ANSWER_SECONDS,
+        "write_timeout": _ANSWER_SECONDS,
     }
     if "unix_socket" in options:
         arguments["unix_socket"] = options["unix_socket"]
-    name = f"mysql://{parts.hostname or '127.0.0.1'}:{port}/{database}"
-    return MySQLStore(name, table=options.get("table", "gearman"), **arguments)
+    return arguments
+
+
+def shown_name(arguments: dict[str, Any]) -> str:
+    """The URL of a database, without who logs in."""
+    return f"mysql://{arguments['host']}:{arguments['port']}/{arguments['database']}"

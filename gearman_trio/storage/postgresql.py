@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..core import Batch, StoredJob
 from .drivers import driver
@@ -12,7 +13,7 @@ from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
 from .store import Durability
 
-__all__ = ["PostgreSQLStore", "from_url"]
+__all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_password"]
 
 #: A row is held in memory by the server as a message of at most 1 GiB; hexadecimal it would take twice as much.
 _MAX_WORKLOAD_BYTES: Final = 500_000_000
@@ -22,6 +23,9 @@ _ROWS: Final = 2000
 
 #: What libpq is told where the URL does not say: not to wait for a server that is not there.
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
+
+#: What the server is told for the other direction, in seconds, but for the count. It has no effect on Unix sockets.
+_MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 4}
 
 _TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
 
@@ -33,7 +37,7 @@ class PostgreSQLStore(SQLStore):
         self._driver = driver("psycopg", "postgresql", conninfo)
         self._conninfo = conninfo
         self._durability = durability
-        super().__init__(_without_password(conninfo), table)
+        super().__init__(without_password(conninfo), table)
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -41,16 +45,29 @@ class PostgreSQLStore(SQLStore):
         return (self._driver.Error, ValueError)
 
     def _connect(self) -> Any:
-        info = self._driver.conninfo.conninfo_to_dict(self._conninfo)
-        db = self._driver.connect(**{**_PATIENCE, "application_name": "gearman_trio", **info})
+        db = connect(self._driver, self._conninfo)
+        # So that it misses a machine that has gone in half a minute, and others may have the store.
+        for setting, value in _MISSED.items():
+            db.execute(f"SET {setting} = {value}")
         if self._durability is not Durability.FULL:
             db.execute("SET synchronous_commit = off")
-            db.commit()
+        db.commit()
         return db
 
     def _lock(self, cursor: Any) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"gearman_trio {self._table}",))
         return bool(cursor.fetchone()[0])
+
+    def _unlock(self, cursor: Any) -> None:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    def _end_holder(self, cursor: Any) -> None:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
+            (f"gearman_trio {self._table}",),
+        )
 
     def _has_tables(self, cursor: Any) -> bool:
         cursor.execute("SELECT to_regclass(%s)", (f"{self._table}_meta",))
@@ -67,6 +84,9 @@ class PostgreSQLStore(SQLStore):
             "CREATE TABLE IF NOT EXISTS {t}_servers (epoch bigint PRIMARY KEY, name text, opened float8)",
             "CREATE TABLE IF NOT EXISTS {t}_meta (name text PRIMARY KEY, value bigint)",
         ]
+
+    def _together(self) -> AbstractContextManager[object]:
+        return self._db.pipeline() if self._driver.Pipeline.is_supported() else nullcontext()
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         names = COLUMNS.split(", ")
@@ -105,12 +125,24 @@ def from_url(url: StoreURL) -> PostgreSQLStore:
     Raises:
         ConfigError: psycopg is not installed.
     """
-    options = dict(url.options)
-    table = options.pop("table", "gearman")
-    conninfo = f"postgresql:{url.rest}" + (f"?{urlencode(options)}" if options else "")
-    return PostgreSQLStore(conninfo, table=table, durability=url.durability)
+    table = url.options.get("table", "gearman")
+    return PostgreSQLStore(conninfo(url), table=table, durability=url.durability)
 
 
-def _without_password(conninfo: str) -> str:
+def conninfo(url: StoreURL) -> str:
+    """What libpq is to be told for a URL."""
+    options = {name: value for name, value in url.options.items() if name != "table"}
+    # libpq knows no other name of a blank than %20.
+    return f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
+
+
+def without_password(conninfo: str) -> str:
+    """The URL of a database, without who logs in."""
     parts = urlsplit(conninfo)
     return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def connect(driver: Any, conninfo: str) -> Any:
+    """A new connection of psycopg."""
+    info = driver.conninfo.conninfo_to_dict(conninfo)
+    return driver.connect(**{**_PATIENCE, "application_name": "gearman_trio", **info})

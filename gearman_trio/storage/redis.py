@@ -18,11 +18,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import ConfigError, StorageError
+from .doubts import doubts
 from .drivers import driver
-from .records import changed_records, describe_record, key_prefix, read_record
+from .records import changed_records, describe_record, key_prefix, read_heads, read_record, read_records
 from .registry import StoreURL
+from .rows import rows_at_once
 from .store import Durability, QuarantinedRow, StoreInfo, StoreState
 
 __all__ = ["RedisStore", "from_url"]
@@ -45,6 +47,22 @@ _REMOVED_ROWS: Final = 10_000
 
 #: Redis drops a client with more than 1 GiB in one command (its setting client-query-buffer-limit).
 _COMMAND_BYTES: Final = 64_000_000
+
+
+#: Each record of a hash, or of one whose workload is too long the line of JSON and how long the workload is.
+_HEADS: Final = """
+local found = {}
+for index = 2, #ARGV do
+  local record = redis.call('HGET', KEYS[1], ARGV[index])
+  local head = record and #record > tonumber(ARGV[1]) and string.find(record, '\\n', 1, true)
+  if head and #record - head > tonumber(ARGV[1]) and not string.find(record, '"unique_id": "-"', 1, true) then
+    found[index - 1] = {string.sub(record, 1, head - 1), #record - head}
+  else
+    found[index - 1] = {record}
+  end
+end
+return found
+"""
 
 
 class RedisStore:
@@ -89,7 +107,7 @@ class RedisStore:
                 _ask(connection, ["HSET", self._key("meta"), *self._new_meta()])
                 self._found = array("q", self._rows(connection, "jobs"))
                 quarantined = self._rows(connection, "quarantine")
-                for doubt in _doubts(self._settings(connection), self._durability):
+                for doubt in doubts(self._settings(connection), self._durability):
                     logger.warning("%s: %s", self.name, doubt)
         except BaseException:
             self.close()
@@ -115,13 +133,24 @@ class RedisStore:
             self._transact(connection, commands or [["HSET", self._key("meta"), "schema", _SCHEMA]])
             self._last_handle = last_handle
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
-        for start in range(0, len(self._found), _READ_ROWS):
-            rows = self._found[start : start + _READ_ROWS]
+        step = rows_at_once(_READ_ROWS, spill_bytes) if spill_bytes else _READ_ROWS
+        for start in range(0, len(self._found), step):
+            rows = self._found[start : start + step]
             with self._session("could not be read") as connection:
-                records = self._read(connection, rows)
-            yield _jobs(rows, records)
+                if spill_bytes:
+                    heads = _ask(connection, ["EVAL", _HEADS, 1, self._key("jobs"), spill_bytes, *rows])
+                    yield read_heads(rows, heads)
+                else:
+                    yield [*read_records(rows, self._read(connection, rows))]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `Store.fetch`."""
+        with self._session("could not be read") as connection:
+            records = self._read(connection, rows)
+        jobs = [read_record(row, record) for row, record in zip(rows, records, strict=True)]
+        return {job.row: job.workload for job in jobs if isinstance(job, StoredJob)}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `Store.quarantine`."""
@@ -163,7 +192,7 @@ class RedisStore:
             found = self._rows(connection, "jobs")
             for start in range(0, len(found), _READ_ROWS):
                 rows = found[start : start + _READ_ROWS]
-                yield from _jobs(rows, self._read(connection, rows))
+                yield from read_records(rows, self._read(connection, rows))
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -352,37 +381,6 @@ def _run_id(connection: Any) -> str:
     """What names one run of a Redis server."""
     lines: list[str] = _ask(connection, ["INFO", "server"]).decode().splitlines()
     return "".join(line.partition(":")[2] for line in lines if line.startswith("run_id:"))
-
-
-def _doubts(settings: dict[str, str] | None, durability: Durability) -> list[str]:
-    """What is wrong with a server's settings, a sentence each."""
-    if settings is None:
-        return [
-            f"its settings cannot be seen; for durability {durability} "
-            "see that appendonly, appendfsync and maxmemory-policy are as they must be"
-        ]
-    doubts = []
-    if durability is not Durability.OFF and settings["appendonly"] != "yes":
-        doubts.append(
-            f"durability is {durability}, but appendonly is {settings['appendonly']}: "
-            "jobs may be lost when Redis ends; expected yes"
-        )
-    elif durability is Durability.FULL and settings["appendfsync"] != "always":
-        doubts.append(
-            f"durability is full, but appendfsync is {settings['appendfsync']}: "
-            "the last jobs may be lost in a power cut; expected always"
-        )
-    if settings["maxmemory"] != "0" and settings["maxmemory-policy"] != "noeviction":
-        doubts.append(
-            f"maxmemory-policy is {settings['maxmemory-policy']}: "
-            "Redis throws jobs away when its memory is full; expected noeviction"
-        )
-    return doubts
-
-
-def _jobs(rows: Sequence[int], records: Sequence[bytes | None]) -> list[StoredJob | BadRow]:
-    """The jobs of those rows that are still there."""
-    return [read_record(row, record) for row, record in zip(rows, records, strict=True) if record is not None]
 
 
 def _without_password(url: str) -> str:

@@ -26,6 +26,7 @@ _GROUP: Final = "gearman_trio.stores"
 #: Our own: scheme, module of this package, callable in it. Imported when asked for, for their libraries.
 _BUILTIN: Final[dict[str, tuple[str, str]]] = {
     "mariadb": ("mysql", "from_url"),
+    "memcached": ("memcached", "from_url"),
     "mysql": ("mysql", "from_url"),
     "postgres": ("postgresql", "from_url"),
     "postgresql": ("postgresql", "from_url"),

@@ -2,6 +2,10 @@
 
 There is one connection, on which a lock is held that ends with it: two servers cannot have the store, and one that died
 does not keep it.  Whatever fails closes the connection; the next call makes a new one and takes the lock again.
+
+Meanwhile anything may have happened.  The database may not have missed the old connection yet, which then has the lock
+still: it is ended.  Or another server may have had the store, and may have it now: its rows in the table of servers say
+so, and nothing is written any more, since its jobs are not known here and its numbers may be ours.
 """
 
 from __future__ import annotations
@@ -9,16 +13,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import StorageError
 from .names import table_name
-from .rows import describe_row, read_row
+from .rows import describe_row, read_row, read_spilled, rows_at_once
 from .store import QuarantinedRow, StoreInfo, StoreState
 
-__all__ = ["COLUMNS", "SQLStore"]
+__all__ = ["COLUMNS", "SQLStore", "one_line"]
 
 #: The version of the tables.
 _SCHEMA: Final = 1
@@ -27,8 +31,17 @@ COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
 
+#: How long a connection that is to end may keep the lock, in seconds: that of a server that was killed just now, and
+#: our own; and how often that is looked at.
+_KILLED_SECONDS: Final = 1.0
+_ENDED_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
+
 #: Rows that are read at once, so that a server does not have to hold its result.
 _READ_ROWS: Final = 4096
+
+#: Rows whose workloads are fetched with one statement.
+_FETCH_ROWS: Final = 256
 
 
 class SQLStore(ABC):
@@ -40,6 +53,8 @@ class SQLStore(ABC):
         self._db: Any = None
         self._owner: str | None = None
         self._epoch = 0
+        # As it is stored, while the connection is there.
+        self._last_handle: int | None = None
         # The last row that was there when it was opened.
         self._replay_end = 0
 
@@ -52,6 +67,14 @@ class SQLStore(ABC):
     @abstractmethod
     def _lock(self, cursor: Any) -> bool:
         """Take the lock of this table name, which ends with the connection; say whether nobody else has it."""
+
+    @abstractmethod
+    def _unlock(self, cursor: Any) -> None:
+        """Let go of the lock."""
+
+    @abstractmethod
+    def _end_holder(self, cursor: Any) -> None:
+        """End the connection that has the lock."""
 
     @abstractmethod
     def _create(self) -> list[str]:
@@ -81,6 +104,10 @@ class SQLStore(ABC):
     def _max_workload_bytes(self, cursor: Any) -> int:
         """The largest workload that there is room for."""
 
+    def _together(self) -> AbstractContextManager[object]:
+        """Statements in this block, and the commit at its end, may go to the server together."""
+        return nullcontext()
+
     @property
     @abstractmethod
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -100,7 +127,7 @@ class SQLStore(ABC):
                 for statement in self._create():
                     cursor.execute(self._sql(statement))
                 self._set_meta(cursor, "schema", _SCHEMA)
-                self._epoch = 1 + self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+                self._epoch = 1 + self._latest_epoch(cursor)
                 row = (self._epoch, owner, time.time())
                 cursor.execute(self._sql("INSERT INTO {t}_servers (epoch, name, opened) VALUES (%s, %s, %s)"), row)
                 self._replay_end = self._number(cursor, "SELECT max(id) FROM {t}_jobs")
@@ -116,26 +143,45 @@ class SQLStore(ABC):
 
     def commit(self, batch: Batch) -> None:
         """See `Store.commit`."""
-        with self._transaction("could not be written") as cursor:
-            if batch.adds:
-                self._add(cursor, batch.adds)
-            if batch.updates:
-                self._update(cursor, batch)
-            if batch.removes:
-                self._remove(cursor, batch.removes)
-            if batch.last_handle > self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'"):
-                self._set_meta(cursor, "last_handle", batch.last_handle)
+        with self._session("could not be written") as cursor:
+            if self._last_handle is None:
+                self._last_handle = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'")
+            with self._together():
+                if batch.adds:
+                    self._add(cursor, batch.adds)
+                if batch.updates:
+                    self._update(cursor, batch)
+                if batch.removes:
+                    self._remove(cursor, batch.removes)
+                if batch.last_handle > self._last_handle or batch.empty:
+                    self._set_meta(cursor, "last_handle", max(batch.last_handle, self._last_handle))
+                self._db.commit()
+        self._last_handle = max(self._last_handle, batch.last_handle)
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
         last = 0
         while last < self._replay_end:
             with self._transaction("could not be read") as cursor:
-                rows = self._some(cursor, last, self._replay_end)
+                if spill_bytes:
+                    rows = self._some_spilled(cursor, last, spill_bytes)
+                else:
+                    rows = self._some(cursor, last, self._replay_end)
             if not rows:
                 return
             last = rows[-1][0]
-            yield [read_row(row) for row in rows]
+            yield [read_spilled(row) for row in rows] if spill_bytes else [read_row(row) for row in rows]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `Store.fetch`."""
+        found: dict[int, bytes | None] = {}
+        with self._transaction("could not be read") as cursor:
+            for start in range(0, len(rows), _FETCH_ROWS):
+                some = tuple(rows[start : start + _FETCH_ROWS])
+                marks = ", ".join(["%s"] * len(some))
+                cursor.execute(self._sql(f"SELECT id, workload FROM {{t}}_jobs WHERE id IN ({marks})"), some)
+                found.update(cursor.fetchall())
+        return {row: workload for row, workload in found.items() if workload is not None}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `Store.quarantine`."""
@@ -181,7 +227,8 @@ class SQLStore(ABC):
     def close(self) -> None:
         """See `Store.close`."""
         self._owner = None
-        self._disconnect()
+        self._epoch = 0
+        self._let_go()
 
     # Within a connection
 
@@ -201,6 +248,19 @@ class SQLStore(ABC):
         cursor.execute(self._sql(sql), parameters)
         return [tuple(row) for row in cursor.fetchall()]
 
+    def _some_spilled(self, cursor: Any, after: int, spill_bytes: int) -> list[tuple[Any, ...]]:
+        """As for `read_spilled`."""
+        long = "length(workload) > %s AND unique_id <> %s"
+        columns = COLUMNS.replace("workload", f"CASE WHEN {long} THEN NULL ELSE workload END")
+        cursor.execute(
+            self._sql(
+                f"SELECT {columns}, CASE WHEN {long} THEN length(workload) END"
+                f" FROM {{t}}_jobs WHERE id > %s AND id <= %s ORDER BY id LIMIT {rows_at_once(_READ_ROWS, spill_bytes)}"
+            ),
+            (spill_bytes, b"-") * 2 + (after, self._replay_end),
+        )
+        return [tuple(row) for row in cursor.fetchall()]
+
     def _check_version(self, cursor: Any) -> None:
         version = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'schema'")
         if version > _SCHEMA:
@@ -209,25 +269,58 @@ class SQLStore(ABC):
                 f"expected at most {_SCHEMA}"
             )
 
+    def _latest_epoch(self, cursor: Any) -> int:
+        return self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
+
+    def _take_lock(self, cursor: Any) -> None:
+        """Become the one writer, for the first time or again."""
+        if self._epoch == 0:
+            if not self._wait_lock(cursor, _KILLED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another job server")
+            return
+        if not self._lock(cursor):
+            if self._latest_epoch(cursor) != self._epoch:
+                raise StorageError(f"{self.name} is in use by another job server")
+            # Nobody else has opened it, so our own connection has it, which is lost and not missed; or somebody who is
+            # about to open it, and will be told that we have it.
+            self._end_holder(cursor)
+            if not self._wait_lock(cursor, _ENDED_SECONDS):
+                raise StorageError(f"{self.name} is in use by another connection, which does not end")
+        if self._latest_epoch(cursor) != self._epoch:
+            raise StorageError(f"{self.name} has been used by another job server meanwhile")
+
+    def _wait_lock(self, cursor: Any, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self._lock(cursor):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
+        with self._session(failure) as cursor:
+            yield cursor
+            self._db.commit()
+
+    @contextmanager
+    def _session(self, failure: str) -> Generator[Any]:
+        """The connection that holds the lock; made anew after a failure."""
         if self._owner is None:
             raise StorageError(f"{self.name} is not open")
         try:
             if self._db is None:
                 self._db = self._connect()
                 with self._db.cursor() as cursor:
-                    if not self._lock(cursor):
-                        raise StorageError(f"{self.name} is in use by another job server")
+                    self._take_lock(cursor)
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor
-            self._db.commit()
         except self._errors as exc:
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} {failure}: {one_line(exc)}") from exc
         except BaseException:
-            self._disconnect()
+            self._let_go()
             raise
 
     @contextmanager
@@ -246,11 +339,27 @@ class SQLStore(ABC):
             finally:
                 db.close()
         except self._errors as exc:
-            raise StorageError(f"{self.name} cannot be read: {str(exc).strip()}") from exc
+            raise StorageError(f"{self.name} cannot be read: {one_line(exc)}") from exc
+
+    def _let_go(self) -> None:
+        """End a connection that works; the database may take a moment to see its end, which the lock need not wait."""
+        if self._db is not None:
+            with suppress(*self._errors):
+                self._db.rollback()
+                with self._db.cursor() as cursor:
+                    self._unlock(cursor)
+        self._disconnect()
 
     def _disconnect(self) -> None:
+        self._last_handle = None
         if self._db is not None:
             # It may be broken; an open transaction is rolled back by the server.
             with suppress(*self._errors):
                 self._db.close()
             self._db = None
+
+
+def one_line(error: Exception) -> str:
+    """The text of an error, each line of it once; PostgreSQL has hints below, and says twice that it is not there."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return "; ".join(dict.fromkeys(line for line in lines if line))

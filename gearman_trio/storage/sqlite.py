@@ -1,7 +1,10 @@
 """Jobs in an SQLite file: the write-ahead log, one writer, statements of many rows.
 
 Why many rows to a statement: Python lets other threads run during each step of SQLite and must then wait for its turn
-again, up to five milliseconds where the event loop is busy.  A step for 256 rows makes that rare.
+again, up to five milliseconds where the event loop is busy.  A step for up to 2048 rows makes that rare.  The numbers
+of rows are powers of two, so that there are few statements to keep, and few for any number of jobs.
+
+Why the workload is the last column: what stands behind a long one is found only by reading all of it.
 
 THE TABLES ARE DESCRIBED in docs/reference/storage.md, for people who look into the file.
 """
@@ -15,16 +18,18 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import ConfigError, StorageError
 from .names import table_name
 from .registry import StoreURL
-from .rows import describe_row, read_row
+from .rows import describe_row, read_row, read_spilled
 from .store import Durability, QuarantinedRow, StoreInfo, StoreState
 
 __all__ = ["SQLiteStore", "from_url"]
+
+_Item = TypeVar("_Item")
 
 #: The version of the tables; `_MIGRATIONS` leads to it.
 _SCHEMA: Final = 1
@@ -33,9 +38,9 @@ _SCHEMA: Final = 1
 _MIGRATIONS: Final[list[list[str]]] = [
     [
         """CREATE TABLE {t}_jobs (
-            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, workload BLOB,
-            run_at REAL, reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT,
-            epoch INTEGER)""",
+            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, run_at REAL,
+            reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT, epoch INTEGER,
+            workload BLOB)""",
         """CREATE TABLE {t}_quarantine (
             id INTEGER, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background,
             error, epoch INTEGER, reason TEXT, since REAL)""",
@@ -48,11 +53,23 @@ _COLUMNS: Final = (
     "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
 )
 
-#: Rows to a statement. SQLite takes 32,766 parameters, and Python binds them without letting another thread run.
-_ROWS: Final = 256
+#: Of a replay that leaves long workloads in the file: the workload or NULL, and how long it is where it is left.
+_LONG: Final = "typeof(workload) = 'blob' AND length(workload) > ?1 AND unique_id <> x'2d'"
+_SPILLED_COLUMNS: Final = (
+    _COLUMNS.replace("workload", f"CASE WHEN {_LONG} THEN NULL ELSE workload END")
+    + f", CASE WHEN {_LONG} THEN length(workload) END"
+)
 
-#: Rows that a replay reads at once.
+#: The most rows to a statement, a power of two. SQLite takes 32,766 parameters, and a row has thirteen.
+_ROWS: Final = 2048
+
+#: Rows that a replay reads at once, and how long their workloads may be together, but for the last.
 _REPLAY_ROWS: Final = 4096
+_REPLAY_BYTES: Final = 16 * 1024 * 1024
+_REPLAYED_AT_ONCE: Final = 64
+
+#: Workloads shorter than this are copied to have another type; see `_values`.
+_COPIED_BYTES: Final = 16_384
 
 #: SQLite's own limit on a row is 10**9 bytes; what is left is for the other columns.
 _MAX_WORKLOAD_BYTES: Final = 999_000_000
@@ -79,6 +96,7 @@ class SQLiteStore:
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._epoch = 0
+        self._statements: dict[tuple[str, int], str] = {}
         # The last row that was there when it was opened.
         self._replay_end = 0
 
@@ -115,9 +133,8 @@ class SQLiteStore:
                     self._sql("UPDATE {t}_jobs SET attempts = ?, error = ? WHERE id = ?"),
                     [(update.attempts, update.error, update.row) for update in batch.updates],
                 )
-            for start in range(0, len(batch.removes), _ROWS):
-                rows = batch.removes[start : start + _ROWS]
-                db.execute(self._sql(f"DELETE FROM {{t}}_jobs WHERE id IN ({', '.join('?' * len(rows))})"), rows)
+            for rows in _powers_of_two(batch.removes):
+                db.execute(self._of_rows("DELETE FROM {t}_jobs WHERE id IN ({rows})", "?", len(rows)), rows)
             if batch.last_handle:
                 db.execute(
                     self._sql(
@@ -127,20 +144,27 @@ class SQLiteStore:
                     (batch.last_handle,),
                 )
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
+        columns = _SPILLED_COLUMNS if spill_bytes else f"{_COLUMNS}, NULL"
+        sql = self._sql(f"SELECT {columns} FROM {{t}}_jobs WHERE id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4")
         last = 0
-        end = self._replay_end
-        while last < end:
+        while last < self._replay_end:
             with self._errors("could not be read"):
-                rows = self._open_db.execute(
-                    self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"),
-                    (last, end, _REPLAY_ROWS),
-                ).fetchall()
+                rows = self._some(sql, (spill_bytes, last, self._replay_end, _REPLAY_ROWS))
             if not rows:
                 return
             last = rows[-1][0]
-            yield [read_row(row) for row in rows]
+            yield [read_spilled(row) for row in rows]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `Store.fetch`."""
+        found: dict[int, Any] = {}
+        with self._errors("could not be read"):
+            for some in _powers_of_two(rows):
+                sql = self._of_rows("SELECT id, workload FROM {t}_jobs WHERE id IN ({rows})", "?", len(some))
+                found.update(self._open_db.execute(sql, some).fetchall())
+        return {row: workload for row, workload in found.items() if isinstance(workload, bytes)}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `Store.quarantine`."""
@@ -245,19 +269,22 @@ class SQLiteStore:
             raise StorageError(f"{self.name} is not open")
         return self._db
 
+    def _some(self, sql: str, parameters: Sequence[int]) -> list[tuple[Any, ...]]:
+        """Rows up to a number of bytes: nobody knows how long the workloads are."""
+        rows: list[tuple[Any, ...]] = []
+        size = 0
+        with closing(self._open_db.execute(sql, parameters)) as cursor:
+            while size < _REPLAY_BYTES and (some := cursor.fetchmany(_REPLAYED_AT_ONCE)):
+                rows += some
+                size += sum([len(row[5]) for row in some if isinstance(row[5], bytes | str)])
+        return rows
+
     def _add(self, db: sqlite3.Connection, jobs: Sequence[StoredJob]) -> None:
-        epoch = (self._epoch,)
         one = f"({'?, ' * (len(StoredJob._fields))}?)"
-        insert = self._sql("INSERT OR REPLACE INTO {t}_jobs VALUES ")
-        whole = insert + ", ".join([one] * _ROWS)
-        full = len(jobs) - len(jobs) % _ROWS
-        for start in range(0, full, _ROWS):
-            some = jobs[start : start + _ROWS]
-            db.execute(whole, list(chain.from_iterable(job + epoch for job in some)))
-        # A statement for each number of rows would be too many to keep; SQLite reads one in a microsecond a row.
-        if full < len(jobs):
-            rest = jobs[full:]
-            db.executemany(insert + one, [job + epoch for job in rest])
+        insert = f"INSERT OR REPLACE INTO {{t}}_jobs ({_COLUMNS}, epoch) VALUES {{rows}}"
+        for some in _powers_of_two(jobs):
+            values = chain.from_iterable([_values(job, self._epoch) for job in some])
+            db.execute(self._of_rows(insert, one, len(some)), list(values))
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -290,7 +317,7 @@ class SQLiteStore:
     def _errors(self, what: str) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, OverflowError) as exc:
+        except (sqlite3.Error, OverflowError, TypeError) as exc:
             raise StorageError(f"{self.name} {what}: {exc}") from exc
 
     def _highest(self, kind: str) -> int:
@@ -299,6 +326,13 @@ class SQLiteStore:
     def _scalar(self, db: sqlite3.Connection, sql: str) -> int | None:
         row: tuple[Any, ...] | None = db.execute(self._sql(sql)).fetchone()
         return None if row is None else row[0]
+
+    def _of_rows(self, sql: str, row: str, count: int) -> str:
+        """A statement with the marks of so many rows. It is kept, since it may be long."""
+        key = (sql, count)
+        if key not in self._statements:
+            self._statements[key] = self._sql(sql).replace("{rows}", ", ".join([row] * count))
+        return self._statements[key]
 
     def _sql(self, sql: str) -> str:
         return sql.replace("{t}", self._table)
@@ -312,6 +346,39 @@ def from_url(url: StoreURL) -> SQLiteStore:
     """
     options = url.only(["table"])
     return SQLiteStore(url.rest, table=options.get("table", "gearman"), durability=url.durability)
+
+
+def _powers_of_two(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Parts of a sequence, in order, as few as there can be whose lengths are powers of two up to `_ROWS`."""
+    start = 0
+    while start < len(items):
+        size = min(_ROWS, 1 << ((len(items) - start).bit_length() - 1))
+        yield items[start : start + size]
+        start += size
+
+
+def _values(job: StoredJob, epoch: int) -> tuple[Any, ...]:
+    """What is stored of a job, with `bytearray` for bytes.
+
+    Python's module takes that as it is; of each `bytes` it asks whether it can be adapted to something else, which
+    takes twice as long as everything else together.
+    """
+    row, handle, function, unique, priority, workload, run_at, reducer, attempts, created, background, error = job
+    return (
+        row,
+        bytearray(handle),
+        bytearray(function),
+        bytearray(unique),
+        priority,
+        bytearray(workload) if len(workload) < _COPIED_BYTES else workload,
+        run_at,
+        bytearray(reducer),
+        attempts,
+        created,
+        background,
+        error,
+        epoch,
+    )
 
 
 def _quoted(path: str) -> str:

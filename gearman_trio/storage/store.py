@@ -16,9 +16,9 @@ from typing import Protocol
 
 import attrs
 
-from ..core import BadRow, Batch, StoredJob
+from ..core import BadRow, Batch, SpilledJob, StoredJob
 
-__all__ = ["Durability", "QuarantinedRow", "Store", "StoreInfo", "StoreState"]
+__all__ = ["Durability", "JobSource", "QuarantinedRow", "Store", "StoreInfo", "StoreState"]
 
 
 class Durability(StrEnum):
@@ -85,6 +85,24 @@ class QuarantinedRow:
     content: str
 
 
+class JobSource(Protocol):
+    """Where jobs come from when they are moved: a `Store`, or a queue of gearmand.
+
+    Attributes:
+        name: what it is called in messages, without any password.
+    """
+
+    name: str
+
+    def rows(self) -> Iterator[StoredJob | BadRow]:
+        """Every row in order, bad ones with the reason.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        ...
+
+
 class Store(Protocol):
     """A durable queue. All of its errors are `StorageError`.
 
@@ -112,13 +130,29 @@ class Store(Protocol):
             StorageError: it was not stored, or it is not known whether it was; the next call may succeed.
         """
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """Every row that was there at `open`, in order, in lists of some thousands; bad ones with the reason.
 
-        Between two lists `commit` may be called, for newer rows and for those that were given, and `quarantine`.
+        Between two lists `commit` may be called, for newer rows and for those that were given, `fetch` likewise, and
+        `quarantine`.
+
+        Args:
+            spill_bytes: a job with a longer workload comes as a `SpilledJob`, without it; 0 for none. One with the
+                unique ID ``-`` comes whole all the same. The workloads should not even be read.
 
         Raises:
             StorageError: they cannot be read.
+        """
+        ...
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """The workloads of some rows, by row; those are left out that are not there. Called while it is open.
+
+        Args:
+            rows: different ones, in any order; at most some hundreds, whose workloads are 16 MiB or a single one.
+
+        Raises:
+            StorageError: they cannot be read; the next call may succeed.
         """
         ...
 

@@ -8,7 +8,7 @@ from .gearman import Gearman, open_gearman
 from .line import Line
 from .model import ModelBroker
 from .records import ModelJob, ModelPeer
-from .storage import STORE_CHECKS, check_store
+from .storage import STORE_CHECKS, check_store, check_store_fault
 from .stores import MemoryStore
 from .submissions import SubmittedJob
 from .tap import ProtocolTap, TappedPacket
@@ -31,5 +31,6 @@ __all__ = [
     "TappedPacket",
     "call",
     "check_store",
+    "check_store_fault",
     "open_gearman",
 ]

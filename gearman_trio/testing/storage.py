@@ -10,13 +10,16 @@ A test suite passes the checks one by one, so that each has a name, or calls `ch
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
 from ..errors import StorageError
-from ..storage import BadRow, Batch, JobUpdate, Store, StoredJob
+from ..storage import BadRow, Batch, JobUpdate, SpilledJob, Store, StoredJob
 
-__all__ = ["STORE_CHECKS", "check_store"]
+__all__ = ["STORE_CHECKS", "check_store", "check_store_fault"]
+
+#: Enough to find out about limits of a megabyte or so.
+_LARGE_BYTES: Final = 4_000_000
 
 #: Gives a new object for one and the same storage, which nobody else uses, and which a check may empty.
 Make = Callable[[], Store]
@@ -40,6 +43,30 @@ def check_store(make: Make) -> None:
         check(make)
 
 
+def check_store_fault(make: Make, fault: Callable[[], AbstractContextManager[object]]) -> None:
+    """Check that a store says so while it cannot be written, and goes on when it can be again.
+
+    Args:
+        make: as for `check_store`.
+        fault: gives a context manager within which every commit must fail, of stores that were opened before.
+
+    Raises:
+        AssertionError: the store does not do what it must.
+    """
+    with _emptied(make) as (store, row):
+        store.commit(_batch(adds=[_job(row)]))
+        with fault():
+            for _ in range(2):
+                with _storage_error("a commit during a fault"):
+                    store.commit(_batch(adds=[_job(row + 1)], removes=[row]))
+        # What has failed comes again, with what came meanwhile.
+        store.commit(_batch(adds=[_job(row + 1), _job(row + 2)], removes=[row]))
+        with _storage_error("a store that another server has open, after a fault"):
+            make().open("another server")
+    with _opened(make) as (store, _):
+        _expect("the jobs", [_job(row + 1), _job(row + 2)], _replayed(store))
+
+
 def _check(function: _Check) -> _Check:
     STORE_CHECKS.append(function)
     return function
@@ -61,6 +88,20 @@ def jobs_come_back_as_they_were(make: Make) -> None:
         _expect("the jobs of a replay", jobs, _replayed(store))
         _expect("the jobs of a replay that is repeated", jobs, _replayed(store))
     _expect("the jobs of a store that is not open", jobs, list(make().rows()))
+
+
+@_check
+def the_largest_workload_fits(make: Make) -> None:
+    """As large as the store says, up to some megabytes, with the longest names that a server allows by itself."""
+    store = make()
+    size = min(store.open("server").max_workload_bytes, _LARGE_BYTES)
+    store.close()
+    with _emptied(make) as (store, row):
+        large = _job(row, workload=b"\xff" * size, function=b"\xff" * 512, unique=b"\xff" * 64, error="\u20ac" * 500)
+        store.commit(_batch(adds=[large, _job(row + 1)]))
+    with _opened(make) as (store, _):
+        _expect("the jobs", [large, _job(row + 1)], _replayed(store))
+        store.commit(_batch(removes=[row]))
 
 
 @_check
@@ -161,6 +202,44 @@ def a_replay_gives_what_was_there_at_the_beginning(make: Make) -> None:
     with _opened(make) as (store, _):
         expected = [*jobs[1:], _job(next_row), _job(next_row + 1)]
         _expect("the jobs of the next replay", expected, _replayed(store))
+
+
+@_check
+def a_replay_leaves_long_workloads_where_they_are(make: Make) -> None:
+    """Those that are longer than it is told, but for jobs with the unique ID ``-``; everything else is as ever."""
+    with _emptied(make) as (store, row):
+        jobs = [
+            _job(row, workload=b"x" * 100),
+            _job(row + 1, workload=b"\n\0" * 51, unique=b"u", run_at=4_102_444_800.25, attempts=2, error="lost"),
+            _job(row + 2, workload=b"y" * 1_000_000, reducer=b"r"),
+            _job(row + 3, workload=b"z" * 200, unique=b"-"),
+            _job(row + 4, workload=b""),
+        ]
+        store.commit(_batch(adds=jobs))
+    with _opened(make) as (store, _):
+        rows = [each for chunk in store.replay(100) for each in chunk]
+        spilled = [SpilledJob(job._replace(workload=b""), len(job.workload)) for job in jobs[1:3]]
+        _expect("the jobs", [jobs[0], *spilled, *jobs[3:]], rows)
+        _expect("the same, whole", jobs, _replayed(store))
+
+
+@_check
+def workloads_are_fetched_by_rows(make: Make) -> None:
+    """Any number of them, also of rows that were added since, during a replay, and of rows that are not there."""
+    with _emptied(make) as (store, row):
+        jobs = [_job(row + index, workload=b"\0%d\xff" % index * (index % 7)) for index in range(1500)]
+        store.commit(_batch(adds=jobs, removes=[row + 3]))
+        _expect("no rows", {}, store.fetch([]))
+        rows = [job.row for job in jobs]
+        expected = {job.row: job.workload for job in jobs if job.row != row + 3}
+        _expect("the workloads", expected, store.fetch([*reversed(rows), row + 5000]))
+    with _opened(make) as (store, next_row):
+        chunks = store.replay(1)
+        next(chunks)
+        store.commit(_batch(adds=[_job(next_row, workload=b"new")], removes=[row]))
+        _expect("the workloads", {row + 1: jobs[1].workload, next_row: b"new"}, store.fetch([next_row, row, row + 1]))
+    with _storage_error("a fetch after close"):
+        store.fetch([row])
 
 
 @_check
@@ -266,7 +345,7 @@ def _batch(
     return batch
 
 
-def _replayed(store: Store) -> list[StoredJob | BadRow]:
+def _replayed(store: Store) -> list[StoredJob | SpilledJob | BadRow]:
     return [row for chunk in store.replay() for row in chunk]
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from ..errors import StorageError
-from ..storage import BadRow, Batch, QuarantinedRow, StoredJob, StoreInfo, StoreState
+from ..storage import BadRow, Batch, QuarantinedRow, SpilledJob, StoredJob, StoreInfo, StoreState
 
 __all__ = ["MemoryStore"]
 
@@ -25,6 +25,8 @@ class MemoryStore:
         content: the jobs by their row.
         batches: what was committed, in order, empty batches too.
         failure: while it is not ``""``, every commit fails with it.
+        fetch_failure: likewise every `fetch`.
+        fetches: the rows that were asked for, a list for each time.
         loses_answers: whether a commit that fails is stored nevertheless, as where a connection breaks at its end.
         max_workload_bytes: the largest workload that it takes.
     """
@@ -34,6 +36,8 @@ class MemoryStore:
         self.content: dict[int, StoredJob] = {}
         self.batches: list[Batch] = []
         self.failure = ""
+        self.fetch_failure = ""
+        self.fetches: list[list[int]] = []
         self.loses_answers = False
         self.max_workload_bytes = max_workload_bytes
         self._quarantine: list[QuarantinedRow] = []
@@ -46,7 +50,7 @@ class MemoryStore:
         self._going_on.set()
 
     def hold(self) -> None:
-        """Let commits take until `go_on`."""
+        """Let commits and fetches take until `go_on`."""
         self._going_on.clear()
 
     def go_on(self) -> None:
@@ -79,11 +83,21 @@ class MemoryStore:
         if self.failure:
             raise StorageError(f"{self.name} could not be written: {self.failure}")
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `gearman_trio.storage.Store.replay`."""
         rows = [row for row in sorted(self.content) if row <= self._replay_end]
         for start in range(0, len(rows), 1000):
-            yield [self.content[row] for row in rows[start : start + 1000]]
+            yield [_spilled(self.content[row], spill_bytes) for row in rows[start : start + 1000]]
+
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """See `gearman_trio.storage.Store.fetch`."""
+        self._going_on.wait()
+        if not self._open:
+            raise StorageError(f"{self.name} is not open")
+        self.fetches.append(list(rows))
+        if self.fetch_failure:
+            raise StorageError(f"{self.name} could not be read: {self.fetch_failure}")
+        return {row: self.content[row].workload for row in rows if row in self.content}
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """See `gearman_trio.storage.Store.quarantine`."""
@@ -128,3 +142,10 @@ class MemoryStore:
             self.content.pop(row, None)
         self._last_handle = max(self._last_handle, batch.last_handle)
         self.batches.append(batch)
+
+
+def _spilled(job: StoredJob, spill_bytes: int) -> StoredJob | SpilledJob:
+    size = len(job.workload)
+    if spill_bytes and size > spill_bytes and job.unique != b"-":
+        return SpilledJob(job._replace(workload=b""), size)
+    return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +17,9 @@ __all__ = ["PacketLink"]
 
 #: How much is asked of the stream at once: the usual size of a socket's buffer.
 _RECEIVE_BYTES: Final = 65536
+
+#: The same where it goes straight into the place of a large packet.
+_RECEIVE_LARGE_BYTES: Final = 1024 * 1024
 
 #: Above so many unsent bytes `PacketLink.wait_writable` waits.
 _HIGH_WATER_BYTES: Final = 1024 * 1024
@@ -37,13 +41,26 @@ class PacketLink:
     leaves half a packet behind.
     """
 
-    def __init__(self, stream: trio.abc.Stream, *, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        max_packet_bytes: int = MAX_PACKET_BYTES,
+        apart: dict[int, re.Pattern[bytes]] | None = None,
+    ) -> None:
+        """Make a link that does nothing before `run`, but takes packets to be sent.
+
+        Args:
+            stream: the stream; `run` closes it.
+            max_packet_bytes: the largest body that is taken.
+            apart: which packets' large last fields are received apart; see `Decoder`.
+        """
         self._stream = stream
         # Where it is a plain one, the system is asked directly: a packet more often fits than not, and what comes is
         # waited for, so the turns that Trio's streams take before and after each call would be for nothing.  A worker
         # with one job at a time does with two thirds of the processor time.
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._decoder = Decoder(responses=True, max_packet_bytes=max_packet_bytes, text=False)
+        self._decoder = Decoder(responses=True, max_packet_bytes=max_packet_bytes, text=False, apart=apart)
         self._outbox: deque[bytes] = deque()
         # Invariant: the bytes of the outbox and of the batch that is being written.
         self._unsent_bytes = 0
@@ -82,7 +99,10 @@ class PacketLink:
         return self._moved_bytes
 
     def send(self, *packets: bytes) -> None:
-        """Queue packets to be sent in this order; never waits. After the link's end they are thrown away."""
+        """Queue packets to be sent in this order; never waits. After the link's end they are thrown away.
+
+        A large one may come in two parts, each of which counts as a packet.
+        """
         if self._ended:
             return
         self._outbox.extend(packets)
@@ -138,14 +158,12 @@ class PacketLink:
         decoder = self._decoder
         while True:
             try:
-                data = await self._receive_some()
+                packets = await self._receive_packets()
             except _BROKEN as exc:
                 return f"the connection broke: {exc.__cause__ or exc!r}"
-            if not data:
+            if packets is None:
                 middle = " in the middle of a packet" if decoder.buffered else ""
                 return f"the job server closed the connection{middle}"
-            self._moved_bytes += len(data)
-            packets = decoder.feed(bytes(data))
             try:
                 if packets:
                     receive(packets)
@@ -153,6 +171,8 @@ class PacketLink:
                 return f"the job server broke the protocol: {exc}"
             if decoder.failure is not None:
                 return f"the job server broke the protocol: {decoder.failure}"
+            # Nothing that came stays here while nothing comes.
+            del packets
 
     async def _write(self, scope: trio.CancelScope) -> None:
         try:
@@ -165,6 +185,8 @@ class PacketLink:
                 if self._ended:
                     return
                 self._unsent_bytes -= len(batch)
+                # Nor does what was sent stay here until there is something else.
+                del batch
                 if self._drained is not None and self._unsent_bytes <= _HIGH_WATER_BYTES:
                     self._drained.set()
                     self._drained = None
@@ -175,18 +197,33 @@ class PacketLink:
             await trio.sleep(_LAST_WORDS_SECONDS)
             scope.cancel()
 
-    async def _receive_some(self) -> bytes | bytearray:
+    async def _receive_packets(self) -> list[tuple[int, bytes]] | None:
+        """Receive once; give the packets that are whole then, or `None` at the end of the stream."""
+        decoder = self._decoder
         if self._socket is None:
-            return await self._stream.receive_some(_RECEIVE_BYTES)
+            data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            self._moved_bytes += len(data)
+            return decoder.feed(data) if data else None
         while True:
             await trio.lowlevel.wait_readable(self._socket)
+            room = decoder.room()
             try:
                 # The number is asked for each time, for once the socket is closed it may be that of another file.
-                return os.read(self._socket.fileno(), _RECEIVE_BYTES)
+                if room is None:
+                    data = os.read(self._socket.fileno(), _RECEIVE_BYTES)
+                    self._moved_bytes += len(data)
+                    return decoder.feed(data) if data else None
+                count = os.readv(self._socket.fileno(), [room[:_RECEIVE_LARGE_BYTES]])
             except BlockingIOError:
                 continue
             except OSError as exc:
                 raise trio.BrokenResourceError from exc
+            # The decoder cannot give the memory away while somebody looks into it.
+            del room
+            self._moved_bytes += count
+            if not count:
+                return None
+            return decoder.feed(b"") if decoder.filled(count) else []
 
     async def _send_all(self, batch: bytes) -> None:
         rest = memoryview(batch)

@@ -7,6 +7,8 @@ task that added it.
 
 Fairness: a visit to a socket reads once, a round visits every ready socket once, and when its time is up the pump
 yields to Trio, also in the middle of a round, so that neither a connection nor the embedding program is starved.
+
+Within a round those come last of which their owners want it: what they ask for may be among what the others bring.
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ _MAX_PIECES: Final = 1024
 
 pump_available: Final = hasattr(select, "epoll")
 
+#: No view of what was sent: that would keep it in memory.
+_NOTHING: Final = memoryview(b"")
+
 # The values of Linux's headers; the names are missing from `select` where there is no epoll.
 _IN: Final = 0x001
 _OUT: Final = 0x004
@@ -77,6 +82,7 @@ class PumpedSocket:
     Attributes:
         fd: its file descriptor.
         owner: who is told what happens to it.
+        last: whether it is visited after the other ones of a round.
         unsent_bytes: how much of what was given to `send` has not gone into the socket.
         late_bytes: how much went into the socket later than it was given to `send`.
     """
@@ -89,6 +95,7 @@ class PumpedSocket:
         "_unsent",
         "_watched",
         "fd",
+        "last",
         "late_bytes",
         "owner",
         "unsent_bytes",
@@ -98,13 +105,14 @@ class PumpedSocket:
         self._pump = pump
         self.fd = fd
         self.owner = owner
+        self.last = False
         self.unsent_bytes = 0
         self.late_bytes = 0
         self._reading = True
         # Whether the owner may have room for what comes next.
         self._in_place = False
         # Invariant: where the first is empty the second is too, and together they are `unsent_bytes` long.
-        self._unsent = memoryview(b"")
+        self._unsent = _NOTHING
         self._queued: deque[bytes] = deque()
         self._watched = _IN
 
@@ -213,13 +221,14 @@ class PumpedSocket:
             self.unsent_bytes = count
         self.unsent_bytes -= count
         self.late_bytes += count
-        self._unsent = self._unsent[count:]
-        if not self._unsent:
-            if self._queued:
-                self._unsent = memoryview(self._take_queued())
-            else:
-                self._watch()
-                self.owner.sent_all()
+        if count < len(self._unsent):
+            self._unsent = self._unsent[count:]
+        elif self._queued:
+            self._unsent = memoryview(self._take_queued())
+        else:
+            self._unsent = _NOTHING
+            self._watch()
+            self.owner.sent_all()
 
     def _take_queued(self) -> bytes:
         queued = self._queued
@@ -301,6 +310,24 @@ class Pump:
         """Free the file descriptor, also where `run` never ran. Every socket must have been removed."""
         self._epoll.close()
 
+    def _in_order(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What a round visits, and in which order."""
+        if len(events) <= 1:
+            return events
+        sockets = self._sockets
+        first: list[tuple[int, int]] = []
+        last: list[tuple[int, int]] = []
+        for event in events:
+            # Bytes never remove a socket: owners end in tasks of their own, which only run between two turns.
+            # By then a descriptor may be another socket's, for which a read or write too many is harmless.
+            pumped = sockets.get(event[0])
+            if pumped is not None:
+                if pumped.last:
+                    last.append(event)
+                else:
+                    first.append(event)
+        return first + last
+
     def _look_again(self) -> list[tuple[int, int]]:
         """Poll until something comes or the time for that is over."""
         poll = self._epoll.poll
@@ -324,15 +351,15 @@ class Pump:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
             until = perf_counter() + self._turn_seconds
             for rounds in range(_BUSY_ROUNDS if self._busy_poll_seconds else _ROUNDS):
-                events = unvisited or poll(0, _EVENTS)
-                unvisited = []
+                if unvisited:
+                    events, unvisited = unvisited, []
+                else:
+                    events = self._in_order(poll(0, _EVENTS))
                 if not events and rounds and self._busy_poll_seconds:
-                    events = self._look_again()
+                    events = self._in_order(self._look_again())
                 if not events:
                     break
                 for visited, (fd, mask) in enumerate(events, 1):
-                    # Bytes never remove a socket: owners end in tasks of their own, which only run between two turns.
-                    # By then a descriptor may be another socket's, for which a read or write too many is harmless.
                     pumped = sockets.get(fd)
                     if pumped is not None:
                         pumped.on_events(mask)

@@ -33,15 +33,20 @@ __all__ = ["OTHER_FUNCTIONS", "Metrics"]
 OTHER_FUNCTIONS: Final = "__other__"
 
 _FUNCTION_GAUGES: Final[list[tuple[str, str, Callable[[FunctionStatistics], int]]]] = [
-    ("gearman_jobs", "Live jobs of a function.", lambda f: f.queued + f.scheduled + f.committing + f.running),
+    (
+        "gearman_jobs",
+        "Live jobs of a function.",
+        lambda f: f.queued + f.scheduled + f.committing + f.fetching + f.running,
+    ),
     ("gearman_jobs_running", "Jobs that workers hold.", lambda f: f.running),
     (
         "gearman_jobs_waiting",
-        "Jobs that no worker holds: queued ones, scheduled ones, and those that are being stored.",
-        lambda f: f.queued + f.scheduled + f.committing,
+        "Jobs that no worker holds: queued and scheduled ones, and those that are being stored or fetched.",
+        lambda f: f.queued + f.scheduled + f.committing + f.fetching,
     ),
     ("gearman_jobs_scheduled", "Jobs that wait for their time.", lambda f: f.scheduled),
     ("gearman_jobs_committing", "Jobs that wait to be stored.", lambda f: f.committing),
+    ("gearman_jobs_fetching", "Jobs that wait for their workload from the store.", lambda f: f.fetching),
     ("gearman_jobs_held_bytes", "How long the workloads of all live jobs are.", lambda f: f.held_bytes),
     ("gearman_workers", "Connections that have the ability.", lambda f: f.workers),
     ("gearman_workers_sleeping", "Connections with the ability that sleep.", lambda f: f.sleeping),

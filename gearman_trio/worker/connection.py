@@ -23,7 +23,7 @@ import trio
 from ..client import Client
 from ..errors import RemoteProtocolError
 from ..names import ClientId, FunctionName, JobHandle
-from ..protocol import PACKETS, PacketType, encode_request, split_arguments
+from ..protocol import PACKETS, PacketType, codec, encode_request, split_arguments
 from ..transport import PacketLink
 from .execution import Ending, Executor
 from .grabbing import Seat, Slots
@@ -52,6 +52,8 @@ _PROBE: Final = b"gearman_trio: still there?"
 _FAREWELL: Final = b"gearman_trio: results sent"
 
 _GRABS: Final = (PacketType.GRAB_JOB_UNIQ, PacketType.GRAB_JOB_ALL)
+#: Their large workloads are received apart from the rest, so that they are not copied.
+_APART: Final = codec.argument_patterns([PacketType.JOB_ASSIGN, PacketType.JOB_ASSIGN_UNIQ, PacketType.JOB_ASSIGN_ALL])
 _REQUESTS: Final = {kind: encode_request(kind) for kind in (*_GRABS, PacketType.PRE_SLEEP)}
 
 
@@ -114,7 +116,9 @@ class Connection:
         """
         self._crew = crew
         self._group = group
-        self._link = PacketLink(stream)
+        self._link = PacketLink(stream, apart=_APART)
+        # The large workload of the assignment that follows.
+        self._opaque = b""
         self._number = number
         self._on_registered = on_registered
         self._client = client
@@ -244,6 +248,8 @@ class Connection:
                 self._seat.noop()
             case PacketType.ECHO_RES:
                 self._echoed(body)
+            case codec.OPAQUE:
+                self._opaque = body
             case PacketType.ERROR:
                 code, text = split_arguments(kind, body)
                 self._error(code, text)
@@ -259,6 +265,8 @@ class Connection:
             # Not failed: the server requeues it when the connection ends, for a worker that can do it.
             raise RemoteProtocolError(f"a job was assigned for {function!r}, which was never said to be done here")
         self._seat.assigned()
+        if not workload:
+            workload, self._opaque = self._opaque, b""
         job = Job(
             handle=JobHandle(handle),
             function=ability.name,

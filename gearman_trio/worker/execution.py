@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 #: wire as an argument holds no NUL, which is all that `encode_request` would find.
 _COMPLETE: Final = encode_request(PacketType.WORK_COMPLETE, b"", b"")[:8]
 
+#: From this size on a result is not put together with what comes before it.
+_LARGE_BYTES: Final = 65536
+
 
 class End(Enum):
     """How the function of a job came to its end, told by what is counted apart."""
@@ -172,7 +175,7 @@ async def execute(
                 result = await through(middleware, job, partial(_call, ability, job, places))
             else:
                 result = await _call(ability, job, places)
-            packet = _completion(job, result)
+            packets = _completion(job, result)
     except Exception as exc:  # noqa: BLE001 a stranger's function; logged below
         return _stopped(ability, job, exc, exceptions=exceptions)
     except BaseExceptionGroup as group:
@@ -188,7 +191,7 @@ async def execute(
     if job.lost:
         return Ending(End.LOST)
     logger.debug("%s done", job)
-    return Ending(End.DONE, (packet,))
+    return Ending(End.DONE, packets)
 
 
 async def _call(ability: Ability, job: Job, places: Places) -> bytes:
@@ -219,12 +222,15 @@ def _call_in_thread(ability: Ability, job: Job) -> bytes:
     return ability.written(ability.bind(job)(), "returned")
 
 
-def _completion(job: Job, result: bytes) -> bytes:
+def _completion(job: Job, result: bytes) -> tuple[bytes, ...]:
+    """WORK_COMPLETE, in two parts where that saves copying a large result."""
     size = len(job.handle) + 1 + len(result)
     if size > MAX_PACKET_BYTES:
         # It says so.
-        return encode_request(PacketType.WORK_COMPLETE, job.handle, result)
-    return b"".join((_COMPLETE, pack_size(size), job.handle, b"\0", result))
+        return (encode_request(PacketType.WORK_COMPLETE, job.handle, result),)
+    if size < _LARGE_BYTES:
+        return (b"".join((_COMPLETE, pack_size(size), job.handle, b"\0", result)),)
+    return b"".join((_COMPLETE, pack_size(size), job.handle, b"\0")), result
 
 
 def _stopped(ability: Ability, job: Job, exc: Exception, *, exceptions: bool) -> Ending:
@@ -259,14 +265,14 @@ def _shut_down(ability: Ability, job: Job, order: Shutdown, *, exceptions: bool)
     logger.info("%s asked for the worker's end", job)
     try:
         if ability.kind is Kind.GENERATOR and order.result is None:
-            packet = _completion(job, b"")
+            packets = _completion(job, b"")
         else:
-            packet = _completion(job, ability.written(order.result, "returned"))
+            packets = _completion(job, ability.written(order.result, "returned"))
     except Exception as exc:  # noqa: BLE001 a stranger's serializer
         return attrs.evolve(_raised(job, exc, exceptions=exceptions), shutdown=True)
     if job.lost:
         return Ending(End.LOST, shutdown=True)
-    return Ending(End.DONE, (packet,), shutdown=True)
+    return Ending(End.DONE, packets, shutdown=True)
 
 
 def _raised(job: Job, exc: Exception, *, exceptions: bool) -> Ending:

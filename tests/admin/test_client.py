@@ -18,7 +18,15 @@ from gearman_trio import (
     ServersUnavailable,
     open_admin,
 )
-from gearman_trio.admin import ConnectionRow, FunctionRow, JobRow, PriorityRow
+from gearman_trio.admin import (
+    ConnectionActivityRow,
+    ConnectionRow,
+    FunctionActivityRow,
+    FunctionRow,
+    JobRow,
+    PriorityRow,
+    RunningJobRow,
+)
 
 from .scripted_server import ScriptedServer, open_scripted
 
@@ -55,6 +63,88 @@ EXCHANGES: dict[str, tuple[Question, bytes, bytes, object]] = {
     "maxqueue none": (lambda admin: admin.maxqueue("a"), b"maxqueue a", b"OK\r\n", None),
     "maxqueue one": (lambda admin: admin.maxqueue("a", 5), b"maxqueue a 5", b"OK\r\n", None),
     "maxqueue three": (lambda admin: admin.maxqueue("a", 5, 0, 1), b"maxqueue a 5 0 1", b"OK\r\n", None),
+    "function activity": (
+        AdminClient.function_activity,
+        b"show functions",
+        b"a\t1\t2\t3\t4\t5\t6\t7\t8\t1\t9\t10\t11\t12\t13\t14\t15\t1.5\t2.5\t-\t-\n.\n",
+        [
+            FunctionActivityRow(
+                function="a",
+                high=1,
+                normal=2,
+                low=3,
+                scheduled=4,
+                committing=5,
+                running=6,
+                workers=7,
+                sleeping=8,
+                paused=True,
+                submitted=9,
+                started=10,
+                retried=11,
+                completed=12,
+                failed=13,
+                ended=14,
+                oldest_ms=15,
+                wait_p50_ms=1.5,
+                wait_p95_ms=2.5,
+                run_p50_ms=None,
+                run_p95_ms=None,
+            )
+        ],
+    ),
+    "running jobs": (
+        AdminClient.running_jobs,
+        b"show running",
+        b"H:x:1\tf\t\t3\t-\t::1\t1200\t2\t1\t\n.\n",
+        [
+            RunningJobRow(
+                handle="H:x:1",
+                function="f",
+                unique="",
+                connection=3,
+                client_id="-",
+                address="::1",
+                running_ms=1200,
+                attempts=2,
+                numerator="1",
+                denominator="",
+            )
+        ],
+    ),
+    "connection activity": (
+        AdminClient.connection_activity,
+        b"show connections",
+        b"3\t::1\tme too\t1\t2\t0\t9\t8\t7\t6\ta b\n4\t::1\t-\t0\t0\t1\t0\t0\t0\t0\t\n.\n",
+        [
+            ConnectionActivityRow(
+                number=3,
+                address="::1",
+                client_id="me too",
+                running=1,
+                attached=2,
+                sleeping=False,
+                connected_ms=9,
+                silent_ms=8,
+                received_bytes=7,
+                sent_bytes=6,
+                functions=("a", "b"),
+            ),
+            ConnectionActivityRow(
+                number=4,
+                address="::1",
+                client_id="-",
+                running=0,
+                attached=0,
+                sleeping=True,
+                connected_ms=0,
+                silent_ms=0,
+                received_bytes=0,
+                sent_bytes=0,
+                functions=(),
+            ),
+        ],
+    ),
     "version": (AdminClient.version, b"version", b"OK 1.1.21.4 (x)\n", "1.1.21.4 (x)"),
     "process id": (AdminClient.process_id, b"getpid", b"OK 4711\n", 4711),
     "verbosity": (AdminClient.verbosity, b"verbose", b"OK ERROR\n", "ERROR"),

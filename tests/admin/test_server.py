@@ -16,6 +16,7 @@ from gearman_trio import (
     Address,
     AdminClient,
     Client,
+    Job,
     JobFailed,
     Server,
     ServerError,
@@ -180,6 +181,55 @@ async def test_jobs_of_one_function(admin: AdminClient, client: Client) -> None:
     assert [] == await admin.function_jobs("a", limit=0)
     with pytest.raises(ServerError, match="function not found"):
         await admin.function_jobs("c")
+
+
+async def test_activity(admin: AdminClient, client: Client, server: Server, nursery: trio.Nursery) -> None:
+    going_on, begun = trio.Event(), trio.Event()
+    abilities = Abilities()
+
+    @abilities.function
+    async def build(job: Job) -> bytes:
+        await job.status(1, 4)
+        begun.set()
+        await going_on.wait()
+        return b""
+
+    async with open_worker(abilities, client_id="builder-1", connect=lambda address: connect(server, nursery)):
+        handle = await client.submit("build", b"", unique="x\ty")
+        with trio.fail_after(60):
+            await begun.wait()
+        (running,) = await admin.running_jobs()
+        (function,) = await admin.function_activity()
+        connections = await admin.connection_activity()
+        going_on.set()
+        with trio.fail_after(60):
+            after = function
+            while not after.ended:
+                await trio.lowlevel.checkpoint()
+                (after,) = await admin.function_activity()
+
+    assert (handle.decode(), "build", "x\\x09y") == (running.handle, running.function, running.unique)
+    assert ("builder-1", "in-process", 1, "1", "4") == (
+        running.client_id,
+        running.address,
+        running.attempts,
+        running.numerator,
+        running.denominator,
+    )
+    assert (1, 1, 1, 0, 0) == (function.running, function.workers, function.submitted, function.queued, function.ended)
+    assert (None, None, None) == (function.oldest_ms, function.run_p50_ms, function.run_p95_ms)
+    assert function.wait_p50_ms is not None
+    assert after.run_p95_ms is not None
+    assert (1, 1, 0, 0) == (after.ended, after.completed, after.failed, after.running)
+    (worker,) = [row for row in connections if row.functions]
+    assert ("builder-1", ("build",), 1, running.connection) == (
+        worker.client_id,
+        worker.functions,
+        worker.running,
+        worker.number,
+    )
+    assert worker.silent_ms <= worker.connected_ms
+    assert worker.received_bytes > 0 < worker.sent_bytes
 
 
 async def test_paused_function(admin: AdminClient, client: Client) -> None:

@@ -72,6 +72,8 @@ def test_a_section_of_the_page_is_replaced(tmp_path: Path, monkeypatch: pytest.M
     assert written.startswith("before\n<!-- a: figures -->\n\n**Speeds**")
     assert written.endswith(".\n\n<!-- a: end -->\nafter\n")
     assert 1 == written.count("Taken on")
+    page.write_section("a", [table()], machine.describe(), [tmp_path / "_static" / "b.svg"])
+    assert "\n\n![Speeds](../_static/b.svg)\n\n**Speeds**" in path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no place <!-- b: figures -->"):
         page.write_section("b", [], machine.describe())
 

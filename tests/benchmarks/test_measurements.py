@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 
 import pytest
 
+from benchmarks.databases import BACKENDS
+from benchmarks.durable import compare_stores, measure_foreground, measure_replay, measure_spilling
+from benchmarks.embedded import measure_embedded
 from benchmarks.flight import measure_abilities, measure_flight, measure_growth
 from benchmarks.instructions import count_instructions
 from benchmarks.loads import LOADS, measure_loads
 from benchmarks.plots import Curve, draw, measure_queue, measure_sleepers
+from benchmarks.rest import measure_rest
 from benchmarks.web import measure_web
 
 from ..peers import require
@@ -30,6 +35,7 @@ def test_loads() -> None:
 
     assert ["queue enqueue", "queue drain", "alone"] == [row[0] for row in speed.rows]
     assert all(row[4].endswith("x") for row in speed.rows)
+    assert "100 background jobs, then 1 worker" == speed.rows[0][1]
     assert ["100"] == [row[0] for row in memory.rows]
 
 
@@ -41,6 +47,36 @@ def test_every_load_is_one_that_the_generator_knows() -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.parametrize("name", BACKENDS)
+def test_stores(name: str) -> None:
+    require("gearmand")
+    program = {"MariaDB": "mariadbd", "Redis": "redis-server", "PostgreSQL": "postgres"}.get(name, "gearmand")
+    # Debian keeps those of PostgreSQL where no PATH looks.
+    if not list(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")):
+        require(program)
+    table = compare_stores([name], 1, 100, progress=told)
+    (start,) = measure_replay([name], 100, progress=told).rows
+
+    assert [name] * 5 == [row[0] for row in table.rows]
+    assert all(row[4].endswith("x") for row in table.rows)
+    assert name == start[0]
+
+
+def test_foreground_jobs_beside_a_busy_store() -> None:
+    rows = measure_foreground(1, 100, progress=told).rows
+
+    assert ["none", "in memory", "in SQLite"] == [row[0] for row in rows]
+    assert "1.00x" == rows[1][3]
+
+
+def test_a_queue_larger_than_memory() -> None:
+    whole, spilled = measure_spilling(8, progress=told).rows
+
+    assert ("none", "4,096") == (whole[0], spilled[0])
+    assert all(float(cell.replace(",", "")) > 0 for cell in [*whole[1:], *spilled[1:]])
+
+
+@pytest.mark.interop
 def test_curves() -> None:
     require("gearmand")
     queue = measure_queue([10, 100], 1, progress=told)
@@ -49,6 +85,15 @@ def test_curves() -> None:
     assert {"gearmand enqueue", "gearmand drain", "gearman_trio enqueue", "gearman_trio drain"} == set(queue.figures)
     assert {"gearmand", "gearman_trio"} == set(sleepers.figures)
     assert all(len(line) == 2 and min(line) > 0 for line in [*queue.figures.values(), *sleepers.figures.values()])
+
+
+@pytest.mark.interop
+def test_a_server_that_takes_too_long_is_not_measured_any_further() -> None:
+    require("gearmand")
+    queue = measure_queue([10, 100], 1, patience=0.0, progress=told)
+
+    assert all(line[0] > 0 and isnan(line[1]) for line in queue.figures.values())
+    assert ("100", "", "", "", "") == queue.table().rows[1]
 
 
 def test_a_curve_as_a_table_and_as_a_picture(tmp_path: Path) -> None:
@@ -92,3 +137,19 @@ def test_the_web_interface_beside_a_load() -> None:
         row[0] for row in table.rows
     ]
     assert "1.00x" == table.rows[0][2]
+
+
+@pytest.mark.interop
+def test_connections_at_rest() -> None:
+    require("gearmand")
+    (row,) = measure_rest(1, 20, 0.05, progress=told).rows
+
+    assert "20" == row[0]
+    assert all(float(cost) >= 0 for cost in row[1:])
+
+
+def test_client_server_and_worker_in_one_program() -> None:
+    rows = measure_embedded(1, 200, progress=told).rows
+
+    assert ["one after the other", "100 at once"] == [row[0] for row in rows]
+    assert all(float(figure.replace(",", "")) > 0 for row in rows for figure in row[1:])

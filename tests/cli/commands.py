@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,13 @@ class Output:
         with trio.fail_after(PATIENCE):
             while self.data.count(part) < times:
                 assert not self.ended, f"expected {part!r} {times} times in {self.text}"
+                await self._changed.wait()
+
+    async def wait_until(self, wanted: Callable[[], bool]) -> None:
+        """Wait until what has been written is as wanted."""
+        with trio.fail_after(PATIENCE):
+            while not wanted():
+                assert not self.ended, f"not as wanted: {self.text}"
                 await self._changed.wait()
 
     async def wait_ended(self) -> None:

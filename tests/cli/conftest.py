@@ -30,7 +30,7 @@ def _logger_as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the commands read from the environment does not depend on who runs the tests."""
-    for name in [name for name in os.environ if name.startswith("GEARMAND_")]:
+    for name in [name for name in os.environ if name.startswith(("GEARMAND_", "GEARMAN_CLIENT_"))]:
         monkeypatch.delenv(name)
     for name in ("GEARMAN_SERVER", "NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_PID", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)

@@ -35,7 +35,7 @@ def test_subcommands_are_those_of_the_documentation() -> None:
     admin = "cancel create-function drop-function getpid jobs maxqueue priority-status status unique-jobs verbose"
     ours = "limits list pause paused purge resume shutdown"
 
-    single = "admin demo doctor migrate run serve store submit version worker"
+    single = "admin bench demo doctor migrate run serve store submit top version worker"
     assert {
         (),
         *((name,) for name in single.split()),

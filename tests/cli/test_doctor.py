@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-import ssl
+import re
 import time
 from pathlib import Path
 
 import pytest
 import trio
-import trustme
 from trio.testing import MockClock
 
-from gearman_trio import Abilities, Address, Server, open_client, open_server, open_worker
-from gearman_trio.cli.examination import Finding, Verdict, examine
+from gearman_trio import (
+    Abilities,
+    Address,
+    Server,
+    ServersUnavailable,
+    TlsOptions,
+    open_client,
+    open_server,
+    open_worker,
+)
+from gearman_trio.cli.examination import examine
+from gearman_trio.cli.finding import Finding, Verdict
 from gearman_trio.protocol.codec import encode_request
 from gearman_trio.protocol.table import PacketType
 from gearman_trio.transport import connect_tcp
 
+from ..peers import open_gearmand
+from .certificates import Certificates, make_certificates
 from .commands import invoke
 
 
@@ -119,23 +131,90 @@ async def test_server_that_is_not_there_is_one_line() -> None:
     assert result.stderr.startswith("gearman-trio: no job server could be reached: 127.0.0.1:1: ")
 
 
-async def test_tls_is_spoken_and_the_certificate_verified(tmp_path: Path) -> None:
-    authority, other = trustme.CA(), trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca")
-    other.cert_pem.write_to_path(tmp_path / "other")
-    async with open_server(port=0, ssl_context=context, drain_seconds=0) as server:
-        address = str(server.addresses[0])
-        known = await invoke("doctor", address, "--tls-ca", str(tmp_path / "ca"))
-        unknown = await invoke("doctor", address, "-S", "--tls-ca", str(tmp_path / "other"))
-    missing = await invoke("doctor", address, "--tls-ca", "/nonexistent")
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
-    assert 0 == known.exit_code
-    assert ", with TLS\n" in known.stdout
-    assert 3 == unknown.exit_code
-    assert "CERTIFICATE_VERIFY_FAILED" in unknown.stderr
-    assert (2, "gearman-trio: --tls-ca: '/nonexistent' cannot be used: No such file or directory\n") == (
-        missing.exit_code,
-        missing.stderr,
-    )
+
+async def test_tls_is_told(certificates: Certificates) -> None:
+    async with open_server(port=0, ssl_context=certificates.of_server(), drain_seconds=0) as server:
+        result = await invoke("doctor", str(server.addresses[0]), "--ssl-ca-file", certificates.ca)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    lines = result.stdout.splitlines()
+    assert ["reachable:", "tls:", "version:", "echo:", "functions:"] == [line.split()[1] for line in lines]
+    assert re.fullmatch(r"ok       tls: TLSv1\.3, TLS_\w+, certificate until \d{4}-\d\d-\d\d", lines[1])
+
+
+async def test_certificate_that_ends_soon_is_told(tmp_path: Path) -> None:
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3, hours=12)
+    certificates = make_certificates(tmp_path, not_after=ends)
+    async with open_server(port=0, ssl_context=certificates.of_server(), drain_seconds=0) as server:
+        result = await invoke("doctor", str(server.addresses[0]), "--ssl-ca-file", certificates.ca, "--json")
+
+    (finding,) = [finding for finding in json.loads(result.stdout) if finding["what"] == "tls"]
+    assert (1, "warning") == (result.exit_code, finding["verdict"])
+    assert finding["text"].endswith(f"certificate until {ends:%Y-%m-%d}, which is in 3.5 days")
+
+
+async def test_server_that_speaks_tls_only_is_told(certificates: Certificates) -> None:
+    async with open_server(port=0, ssl_context=certificates.of_server(), drain_seconds=0) as server:
+        result = await invoke("doctor", str(server.addresses[0]))
+
+    assert 3 == result.exit_code
+    assert result.stderr.endswith(" closed the connection; it speaks TLS; see --ssl\n")
+
+
+async def test_server_that_does_not_speak_tls_is_told(server: Server, certificates: Certificates) -> None:
+    result = await invoke("doctor", str(server.addresses[0]), "--ssl-ca-file", certificates.ca)
+
+    assert (3, "") == (result.exit_code, result.stdout)
+    assert "WRONG_VERSION_NUMBER" in result.stderr
+    assert result.stderr.endswith("; it answers without TLS\n")
+
+
+async def test_handshake_that_stalls_is_told(autojump_clock: MockClock) -> None:
+    found: list[Finding] = []
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, say_nothing, [listener])
+        with pytest.raises(ServersUnavailable, match=r"no connection within 10 s$"):
+            await examine(Address(*listener.socket.getsockname()), found.append, ssl_context=TlsOptions())
+        nursery.cancel_scope.cancel()
+
+    assert [] == found
+
+
+async def test_what_is_no_job_server_is_told() -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    found: list[Finding] = []
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, answer, [listener])
+        await examine(Address(*listener.socket.getsockname()), found.append)
+        nursery.cancel_scope.cancel()
+
+    text = "no answer of a job server: expected OK after 'version', got 'HTTP/1.1 400 Bad Request'"
+    assert Finding("version", Verdict.FAILURE, text) == found[-1]
+
+
+@pytest.mark.interop
+@pytest.mark.slow
+async def test_gearmand_is_looked_at_like_ours() -> None:
+    async with open_gearmand() as gearmand:
+        address = f"127.0.0.1:{gearmand.port}"
+        well = await invoke("doctor", address, "--probe", "--json")
+        async with open_client(address) as client:
+            await client.submit("nobody")
+        ill = await invoke("doctor", address)
+
+    assert (0, "") == (well.exit_code, well.stderr)
+    assert ["reachable", "version", "echo", "functions", "job", "clock"] == [
+        finding["what"] for finding in json.loads(well.stdout)
+    ]
+    assert 1 == ill.exit_code
+    assert "warning  functions: 'nobody' has 1 job and no worker\n" in ill.stdout

@@ -34,7 +34,7 @@ def test_address_has_a_port(text: str, address: Address) -> None:
     assert address == health_address(text)
 
 
-@pytest.mark.parametrize("text", ["8080", "localhost", "[::1]", ""])
+@pytest.mark.parametrize("text", ["8080", "localhost", "[::1]", "", "unix:/s"])
 async def test_address_without_a_port_is_refused(text: str) -> None:
     result = await invoke("worker", "m:o", "--health", text)
 

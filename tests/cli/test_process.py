@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,8 +14,9 @@ import attrs
 import pytest
 import trio
 
-from gearman_trio import ConfigError, open_server
+from gearman_trio import ConfigError, TlsOptions, open_server
 from gearman_trio.cli import worker_process
+from gearman_trio.cli.destination import Destination
 from gearman_trio.cli.exec_worker import Output
 from gearman_trio.cli.leash import VARIABLE, Leash, Report
 from gearman_trio.cli.process import WorkerCommand
@@ -29,7 +31,13 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "target": ("", "m:o"),
     "lifespan": ("--lifespan open_it", "open_it"),
     "middleware": ("--middleware one --middleware n:two", ["one", "n:two"]),
-    "servers": ("--server a:1 --server [::1]:2", ["a:1", "[::1]:2"]),
+    "destination": (
+        "--server a:1 --server [::1]:2 --ssl-ca-file c --ssl-certificate d --ssl-key e --ssl-minimum-version 1.3",
+        Destination(
+            ("a:1", "[::1]:2"),
+            TlsOptions(ca="c", certificate="d", key="e", minimum_version=ssl.TLSVersion.TLSv1_3),
+        ),
+    ),
     "concurrency": ("--concurrency 5", 5),
     "client_id": ("--client-id mine", "mine"),
     "exceptions": ("--no-exceptions", False),
@@ -40,7 +48,8 @@ OPTIONS: dict[str, tuple[str, Any]] = {
     "json_logs": ("--json-logs", True),
 }
 
-#: Likewise, for those whose functions are a program; no process is told of a count, which is for one worker alone.
+#: Likewise, for those whose functions are a program; no process is told of a count or an
+#: idle time, which are for one worker alone.
 PROGRAM: dict[str, tuple[str, Any]] = {
     "program": ("--exec cat", "cat"),
     "output": ("--output lines", Output.LINES),
@@ -64,7 +73,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WorkerCommand]:
 
 
 def test_nothing_that_a_worker_is_told_is_forgotten() -> None:
-    assert sorted([*OPTIONS, *PROGRAM, "count"]) == sorted(field.name for field in attrs.fields(WorkerCommand))
+    assert sorted([*OPTIONS, *PROGRAM, "count", "idle_timeout"]) == sorted(
+        field.name for field in attrs.fields(WorkerCommand)
+    )
 
 
 def test_processes_are_told_what_the_command_was_told(asked: Callable[..., WorkerCommand]) -> None:
@@ -72,7 +83,7 @@ def test_processes_are_told_what_the_command_was_told(asked: Callable[..., Worke
     command = asked("m:o", *" ".join(arguments for arguments, _ in OPTIONS.values()).split())
 
     told = {name: value for name, (_, value) in OPTIONS.items()}
-    assert told == {name: value for name, value in attrs.asdict(command).items() if name in OPTIONS}
+    assert told == {name: value for name, value in attrs.asdict(command, recurse=False).items() if name in OPTIONS}
     assert attrs.evolve(command, client_id="mine-3") == asked(*command.arguments(3))
     assert plain == asked(*plain.arguments(3))
 
@@ -81,7 +92,7 @@ def test_processes_are_told_of_the_program(asked: Callable[..., WorkerCommand]) 
     command = asked("f", *" ".join(arguments for arguments, _ in PROGRAM.values()).split())
 
     told = {name: value for name, (_, value) in PROGRAM.items()}
-    assert told == {name: value for name, value in attrs.asdict(command).items() if name in PROGRAM}
+    assert told == {name: value for name, value in attrs.asdict(command, recurse=False).items() if name in PROGRAM}
     assert command == asked(*command.arguments(3))
 
 

@@ -224,6 +224,7 @@ def test_places_are_plain_or_not_and_for_everybody_or_not(
     ("arguments", "name"),
     [
         ("-q redis --redis-server r --redis-port 1 --redis-password secret", "r:1"),
+        ("-q libmemcached --libmemcached-servers a:1,b:2", "a:1"),
     ],
 )
 def test_gearmands_key_value_queues_are_stores_too(asked: Callable[..., Launch], arguments: str, name: str) -> None:

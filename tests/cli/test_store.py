@@ -91,9 +91,9 @@ def test_migrate(url: str, tmp_path: Path) -> None:
     ("arguments", "code", "text"),
     [
         (["store", "info", "memory:"], 2, "jobs in memory are the server's alone"),
-        (["store", "info", "nothing:"], 2, "expected a URL that begins with mariadb:, memory:"),
+        (["store", "info", "nothing:"], 2, "expected a URL that begins with mariadb:, memcached:, memory:"),
         (["store", "info", "sqlite:/nowhere/jobs.db"], 4, "cannot be read: unable to open database file"),
-        (["serve", "--store", "nothing:"], 2, "expected a URL that begins with mariadb:, memory:"),
+        (["serve", "--store", "nothing:"], 2, "expected a URL that begins with mariadb:, memcached:, memory:"),
         (["serve", "--store", "sqlite:x", "--durability", "much"], 2, "'much' is not one of"),
         (["serve", "--port", "0", "--store", "sqlite:/nowhere/jobs.db"], 4, "/nowhere/jobs.db-lock': No such file"),
     ],

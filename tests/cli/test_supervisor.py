@@ -19,6 +19,7 @@ import pytest
 import trio
 
 from gearman_trio import Client, JobFailed, Server, ServerOptions, open_client, open_server, open_worker
+from gearman_trio.cli.destination import Destination
 from gearman_trio.cli.process import WorkerCommand
 from gearman_trio.cli.supervisor import Supervisor
 from gearman_trio.transport import Backoff
@@ -139,7 +140,7 @@ async def test_process_that_the_system_does_not_start_is_tried_again(
             target=TARGET,
             lifespan=None,
             middleware=[],
-            servers=[server.url],
+            destination=Destination((server.url,)),
             concurrency=1,
             client_id=None,
             exceptions=True,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gearman_trio.client.session import Request, Session
+from gearman_trio.client.session import APART, Request, Session
 from gearman_trio.errors import (
     GearmanError,
     JobFailed,
@@ -96,6 +96,32 @@ def test_golden_bytes_of_one_job() -> None:
     )
 
     assert [[b"H:v:1"], (P.WORK_DATA, b"a\0b"), (P.WORK_STATUS, b"1\x002"), (P.WORK_WARNING, b"w"), b"\n\0"] == one.told
+
+
+def test_large_parts_of_a_job_that_come_apart_are_told_as_any_other() -> None:
+    one, two = job(), job()
+    session = session_of(one, two)
+    decoder = Decoder(responses=True, apart=APART)
+    part, warning, result, text = (letter * 70_000 for letter in (b"p", b"w", b"r", b"e"))
+    stream = b"".join(
+        [
+            created(b"H:1"),
+            created(b"H:2"),
+            data(b"H:stray", part),
+            data(b"H:1", part),
+            encode_response(P.WORK_WARNING, b"H:1", warning),
+            data(b"H:1", b""),
+            complete(b"H:stray", result),
+            complete(b"H:1", result),
+            encode_response(P.WORK_EXCEPTION, b"H:2", text),
+        ]
+    )
+    for start in range(0, len(stream), 1000):
+        session.receive(decoder.feed(stream[start : start + 1000]))
+
+    told = [(P.WORK_DATA, part), (P.WORK_WARNING, warning), (P.WORK_DATA, b""), result]
+    assert [[b"H:1"], *told] == one.told
+    assert (text, 2) == (getattr(error_of(two), "data", None), session.strays)
 
 
 def test_three_pipelined_submissions_get_handles_in_order() -> None:

@@ -1,9 +1,9 @@
 """What must hold of a broker between any two calls, found out by looking at everything it has.
 
-The list is that of the design: a job is in exactly one of committing, queued, scheduled, running; (function, unique)
-names at most one live job; a running job is listed by exactly one connection; a connection that has ended leaves no
-trace; counts equal a recount; where a function has sleepers, enough workers are awake for it; no timer outlives what it
-is for.
+The list is that of the design: a job is in exactly one of committing, queued, scheduled, fetching, running; (function,
+unique) names at most one live job; a running job is listed by exactly one connection; a connection that has ended
+leaves no trace; counts equal a recount; where a function has sleepers, enough workers are awake for it; no timer
+outlives what it is for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from __future__ import annotations
 from gearman_trio.core import OUTCOMES, Dispatcher
 from gearman_trio.core.deadlines import Deadlines, Timer
 from gearman_trio.core.function import Function
-from gearman_trio.core.job import COMMITTING, NO_PRIORITY, PRIORITIES, QUEUED, RUNNING, SCHEDULED, Job
+from gearman_trio.core.job import (
+    COMMITTING,
+    FETCHING,
+    FINISHED,
+    NO_PRIORITY,
+    PRIORITIES,
+    QUEUED,
+    RUNNING,
+    SCHEDULED,
+    Job,
+)
 from gearman_trio.core.peer import Held, Peer
 from gearman_trio.core.registry import Registry
 
@@ -28,6 +38,8 @@ def check_invariants(broker: Dispatcher) -> None:
     assert [function.name for function in functions] == list(registry.functions)
     for function in functions:
         check_function(function, jobs, peers, restored=broker.counters().restored > 0)
+        if function.sleepers and function not in broker._waking._due:
+            assert function.wakes >= function.available, "a wake-up was lost"
     for job in jobs:
         check_job(job, functions, peers)
     for peer in peers:
@@ -39,6 +51,7 @@ def check_invariants(broker: Dispatcher) -> None:
     check_timers(registry.schedule, [job.timer for job in jobs if job.state == SCHEDULED])
     check_counters(broker, len(jobs))
     check_uniques(registry, jobs)
+    check_spilled(broker, jobs)
 
 
 def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, restored: bool) -> None:
@@ -53,7 +66,12 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert function.running == len([job for job in own if job.state == RUNNING])
     assert function.scheduled == len([job for job in own if job.state == SCHEDULED])
     assert function.committing == len([job for job in own if job.state == COMMITTING])
-    assert function.top == min((job.priority for job in queued if not function.paused), default=NO_PRIORITY)
+    assert function.fetching == len([job for job in own if job.state == FETCHING])
+    available = [job for job in queued if not function.paused and not (function.stalled and job.missing)]
+    assert function.available == len(available)
+    assert function.top == min((job.priority for job in available), default=NO_PRIORITY)
+    for priority, queue in enumerate(queues):
+        assert function.queue(priority).missing == len([job for job in queue if job.missing])
 
     assert function.waiting_since() == min([job.since for job in queued], default=None)
 
@@ -71,8 +89,6 @@ def check_function(function: Function, jobs: list[Job], peers: list[Peer], *, re
     assert set(function.workers) == {peer for peer in peers if function in peer.abilities}
     assert set(function.sleepers) == {peer for peer in function.workers if peer.sleeping}
     assert function.wakes == len([peer for peer in peers if peer.woken_for is function])
-    if function.sleepers and not function.paused:
-        assert function.wakes >= function.queued, "a wake-up was lost"
 
 
 def check_uniques(registry: Registry, jobs: list[Job]) -> None:
@@ -86,7 +102,7 @@ def check_uniques(registry: Registry, jobs: list[Job]) -> None:
 
 
 def check_job(job: Job, functions: list[Function], peers: list[Peer]) -> None:
-    assert job.state in {COMMITTING, QUEUED, SCHEDULED, RUNNING}
+    assert job.state in {COMMITTING, QUEUED, SCHEDULED, FETCHING, RUNNING}
     assert job.commit >= 0
     assert job.row or not job.commit
     assert job.function in functions
@@ -102,6 +118,28 @@ def check_job(job: Job, functions: list[Function], peers: list[Peer]) -> None:
         assert (job.previous, job.next) == (None, None)
     if job.timer is not None:
         assert (job.timer.job, job.timer.peer, job.timer.cancelled) == (job, None, False)
+
+
+def check_spilled(broker: Dispatcher, jobs: list[Job]) -> None:
+    registry = broker._registry
+    spilled = [job for job in jobs if job.missing]
+    assert (len(spilled), sum(job.size for job in spilled)) == broker.spilled()
+    assert registry.loaded_bytes == sum(job.size for job in jobs if job.loaded)
+    assert all(job.row and not job.commit and job.unique != b"-" for job in [*spilled, *filter(is_loaded, jobs)])
+    assert all(job.size == len(job.workload) for job in jobs if not job.missing)
+    assert all(job.missing for job in jobs if job.state == RUNNING and job.row and is_long(broker, job))
+    spill = broker._spill
+    assert all(job.state == FINISHED or job.missing for job in spill._asked)
+    assert {job for job in spill._grabs if job.state != FINISHED} == {job for job in jobs if job.state == FETCHING}
+    assert spill._ahead_bytes == sum(job.size for job in spill._ahead)
+
+
+def is_loaded(job: Job) -> bool:
+    return job.loaded
+
+
+def is_long(broker: Dispatcher, job: Job) -> bool:
+    return 0 < broker._policy.spill_bytes < job.size and job.unique != b"-"
 
 
 def check_peer(peer: Peer, functions: list[Function], jobs: list[Job]) -> None:
@@ -129,7 +167,7 @@ def check_line(peer: Peer) -> None:
     assert peer.held == (peer.rows is not None or bool(line))
     assert (peer.rows is not None) == (peer in peer._answering)
     assert peer.rows is not None or not line or (isinstance(line[0], Held) and not line[0].answer)
-    assert list(peer._unanswered) == [each for each in held if not each.answer]
+    assert list(peer._unanswered) == [each for each in held if each.number and not each.answer]
     sizes = [len(each) if isinstance(each, bytes) else 100 if isinstance(each, Held) else 1000 for each in line]
     assert peer.behind_bytes == sum(sizes)
     assert peer.held_bytes == sum(sizes) + sum(len(each.job.workload) for each in peer._unanswered)
@@ -150,7 +188,7 @@ def check_counters(broker: Dispatcher, live: int) -> None:
         assert counters.expired == counters.timed_out
     functions = broker.functions()
     totals = broker.totals()
-    assert totals.queued + totals.running + totals.scheduled + totals.committing == live
+    assert totals.queued + totals.running + totals.scheduled + totals.committing + totals.fetching == live
     assert (len(functions), len(broker.peers())) == (totals.functions, totals.connections)
     assert totals.stalled == len([function for function in functions if function.stalled])
     assert (totals.workers, totals.sleeping) == (

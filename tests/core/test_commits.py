@@ -496,7 +496,7 @@ def test_a_peer_behind_whose_answer_too_much_waits_is_to_be_disconnected(wire: D
     for _ in range(70):
         client.send("ECHO_REQ", b"x" * 1_000_000)
 
-    assert client.end.failure.endswith("bytes wait behind an answer that is yet to be stored")
+    assert client.end.failure.endswith("bytes wait behind an answer that waits for the store")
     # There the runtime looks for it, for it may be others who send so much.
     assert [client.end] == list(wire.broker.answering)
 

@@ -30,7 +30,11 @@ def test_transitions_in_words() -> None:
         scheduled -enqueue-> queued
         scheduled -finish-> finished
         queued -assign-> running
+        queued -fetch-> fetching
         queued -finish-> finished
+        fetching -assign-> running
+        fetching -requeue-> queued
+        fetching -finish-> finished
         running -requeue-> queued
         running -finish-> finished
     """

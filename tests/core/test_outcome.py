@@ -61,6 +61,25 @@ def test_reports_come_in_their_order() -> None:
     assert [(report, J1, *REST[report]) for report in reports] == client.read()
 
 
+@pytest.mark.parametrize(
+    ("numbers", "asked"),
+    [
+        ((b"3", b"10"), (b"3", b"10")),
+        ((b"half", b""), (b"0", b"0")),
+        ((b"-1", b"1.5"), (b"0", b"0")),
+        ((b"9876543210", b"007"), (b"9876543210", b"007")),
+    ],
+)
+def test_status_is_forwarded_as_it_came_and_kept_where_it_is_a_number(
+    numbers: tuple[bytes, bytes], asked: tuple[bytes, bytes]
+) -> None:
+    client, worker = running(Wire())
+    worker.send("WORK_STATUS", J1, *numbers)
+
+    assert [("WORK_STATUS", J1, *numbers)] == client.read()
+    assert [("STATUS_RES", J1, b"1", b"1", *asked)] == client.ask("GET_STATUS", J1)
+
+
 def test_an_empty_result_and_empty_data_are_results_and_data() -> None:
     client, worker = running(Wire())
     worker.send("WORK_DATA", J1, b"")

@@ -16,6 +16,19 @@ from .test_stateful import GRABS, MALFORMED, POLICIES, THOROUGH, BrokerMachine, 
 from .wire import Wire
 
 
+class SpillingWire(Wire):
+    """Workloads come from the store at once, so that the model need not know that some are there alone."""
+
+    def __init__(self, policy: Policy, store: dict[int, StoredJob]) -> None:
+        super().__init__(policy)
+        self._store = store
+
+    def received(self) -> None:
+        while self.broker.has_wanted():
+            rows = self.broker.take_wanted()
+            assert [] == self.broker.fetched({row: self._store[row].workload for row in rows}, self.now)
+
+
 class DurableMachine(BrokerMachine):
     """A broker, its model, and a store that does as the rules say.
 
@@ -33,7 +46,9 @@ class DurableMachine(BrokerMachine):
 
     @initialize(policy=st.fixed_dictionaries({name: st.sampled_from(values) for name, values in POLICIES.items()}))
     def start(self, policy: dict[str, Any]) -> None:
-        self.wire = Wire(Policy(**policy, durable=True))
+        # The model counts every workload as held.
+        limited = policy["max_held_bytes"] or policy["max_held_bytes_per_function"]
+        self.wire = SpillingWire(Policy(**policy, durable=True, spill_bytes=0 if limited else 1000), self.store)
         self.model = DurableModelBroker(**policy)
         self.model.peers = []
 

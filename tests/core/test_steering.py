@@ -286,7 +286,7 @@ def test_jobs_of_a_function_are_listed_as_asked(filters: bytes, rows: bytes) -> 
 def test_wrong_filter_is_named(wrong: bytes) -> None:
     answer = busy_wire().peer().line(b"list jobs f " + wrong)
 
-    assert answer.startswith(b"ERR INVALID_ARGUMENTS expected+state=committing|queued|running|scheduled,+")
+    assert answer.startswith(b"ERR INVALID_ARGUMENTS expected+state=committing|fetching|queued|running|scheduled,+")
     assert answer.endswith(b"got+" + wrong.replace(b"\x01", b"\\x01") + b"\r\n")
 
 

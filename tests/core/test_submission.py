@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gearman_trio.core import Policy
+from gearman_trio.protocol import PacketType, encode_request
 
 from .wire import J1, J2, J3, Wire
 
@@ -67,6 +68,70 @@ def test_large_workloads_and_results_come_unchanged() -> None:
     worker.send("WORK_COMPLETE", J1, workload[::-1])
 
     assert [("WORK_COMPLETE", J1, workload[::-1])] == client.read()
+
+
+LARGE = b"w" + bytes(range(256)) * 2000
+
+
+@pytest.mark.parametrize(
+    ("packet", "arguments"),
+    [
+        *[(packet, b"f\0u\0") for packet in EVERY_PLAIN_SUBMISSION],
+        ("SUBMIT_JOB_EPOCH", b"f\0u\0" + b"100\0"),
+        ("SUBMIT_JOB_SCHED", b"f\0u\0*\0*\0*\0*\0*\0"),
+        ("SUBMIT_REDUCE_JOB", b"f\0u\0\0"),
+        ("SUBMIT_REDUCE_JOB", b"f\0u\0\0\0"),
+        ("SUBMIT_REDUCE_JOB_BACKGROUND", b"f\0u\0\0\0"),
+    ],
+)
+def test_large_workload_that_comes_in_pieces_is_kept_and_sent_as_it_is(packet: str, arguments: bytes) -> None:
+    """Also after its first worker was lost."""
+    wire = Wire()
+    client, first, second = wire.peer(), wire.worker(b"f"), wire.worker(b"f")
+    stream = b"\0REQ" + PacketType[packet].to_bytes(4) + len(arguments + LARGE).to_bytes(4) + arguments + LARGE
+    for start in range(0, len(stream), 100_000):
+        client.raw(stream[start : start + 100_000])
+    wire.advance(120.0)
+
+    assert [("JOB_CREATED", J1)] == client.read()
+
+    first.send("GRAB_JOB_UNIQ")
+    sent = first.end.take_outbox()[-1]
+
+    assert LARGE == sent
+
+    first.leave()
+    second.send("GRAB_JOB_UNIQ")
+
+    assert sent is second.end.take_outbox()[-1]
+
+
+def test_large_workload_that_is_refused_is_not_taken_for_that_of_the_next_submission() -> None:
+    wire = Wire()
+    client, worker = wire.peer(), wire.worker(b"f")
+    body = b"\0\0" + LARGE
+    stream = b"\0REQ" + PacketType.SUBMIT_JOB.to_bytes(4) + len(body).to_bytes(4) + body
+    stream += encode_request(PacketType.SUBMIT_JOB, b"f", b"", b"")
+    client.raw(stream[:20_000])
+    client.raw(stream[20_000:])
+
+    assert ["ERROR", "JOB_CREATED"] == [reply[0] for reply in client.read()]
+    assert [("JOB_ASSIGN", J1, b"f", b"")] == worker.ask("GRAB_JOB")
+
+
+def test_large_result_is_sent_to_every_client_from_the_same_memory() -> None:
+    wire = Wire()
+    clients = [wire.peer() for _ in range(3)]
+    worker = wire.worker(b"f")
+    for client in clients:
+        client.ask("SUBMIT_JOB", b"f", b"u", b"")
+    worker.ask("GRAB_JOB")
+    worker.send("WORK_COMPLETE", J1, LARGE)
+    results = [client.end.take_outbox()[-1] for client in clients]
+
+    assert J1 + b"\0" + LARGE == results[0]
+    assert results[0] is results[1]
+    assert results[0] is results[2]
 
 
 # ---- coalescing ----

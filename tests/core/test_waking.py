@@ -304,3 +304,62 @@ def test_a_sleeper_of_many_functions_is_woken_for_one() -> None:
     wire.background(b"g")
 
     assert [1, 1] == woken(sleeper, other)
+
+
+# ---- late wakes ----
+
+
+def test_late_a_job_that_a_worker_grabs_in_the_meantime_wakes_nobody() -> None:
+    wire = Wire(wake_late=True)
+    sleeper, worker = wire.sleeper(b"f"), wire.worker(b"f")
+    wire.background(b"f")
+
+    assert [("JOB_ASSIGN", J1, b"f", b"")] == worker.ask("GRAB_JOB")
+    wire.broker.wake_due(wire.now)
+    assert [0] == woken(sleeper)
+
+
+def test_late_jobs_that_nobody_grabs_wake_as_many_sleepers_and_once() -> None:
+    wire = Wire(wake_late=True)
+    sleepers = [wire.sleeper(b"f") for _ in range(3)]
+    wire.background(b"f")
+    wire.background(b"f")
+
+    assert [0, 0, 0] == woken(*sleepers)
+    wire.broker.wake_due(wire.now)
+    assert [1, 1, 0] == woken(*sleepers)
+    wire.broker.wake_due(wire.now)
+    assert [0, 0, 0] == woken(*sleepers)
+
+
+def test_late_a_worker_that_was_woken_already_counts_for_the_next_job() -> None:
+    wire = Wire(wake_late=True)
+    slow, other, worker = wire.sleeper(b"f"), wire.sleeper(b"f"), wire.worker(b"f")
+    wire.background(b"f")
+    wire.broker.wake_due(wire.now)
+    worker.send("GRAB_JOB")
+    wire.background(b"f")
+    wire.broker.wake_due(wire.now)
+
+    assert [1, 0] == woken(slow, other)
+
+
+def test_late_a_paused_function_wakes_nobody_until_it_goes_on() -> None:
+    wire = Wire(wake_late=True)
+    sleeper, administrator = wire.sleeper(b"f"), wire.peer()
+    wire.background(b"f")
+    administrator.line(b"pause function f")
+    wire.broker.wake_due(wire.now)
+
+    assert [0] == woken(sleeper)
+    administrator.line(b"resume function f")
+    assert [1] == woken(sleeper)
+
+
+@pytest.mark.parametrize(("worker_wakeup", "expected"), [(2, [1, 1, 0]), (0, [1, 1, 1])])
+def test_late_means_at_once_where_several_are_woken_for_each_job(worker_wakeup: int, expected: list[int]) -> None:
+    wire = Wire(Policy(worker_wakeup=worker_wakeup), wake_late=True)
+    sleepers = [wire.sleeper(b"f") for _ in range(3)]
+    wire.background(b"f")
+
+    assert expected == woken(*sleepers)

@@ -16,10 +16,10 @@ J1, J2, J3, J4 = b"H:t:1", b"H:t:2", b"H:t:3", b"H:t:4"
 class Wire:
     """A broker whose clock the test moves."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, *, wake_late: bool = False) -> None:
         self.policy = policy or Policy()
         self.policy.handle_prefix = b"H:t"
-        self.broker = Dispatcher(self.policy)
+        self.broker = Dispatcher(self.policy, wake_late=wake_late)
         self.now = 0.0
 
     def peer(self) -> WirePeer:
@@ -44,6 +44,9 @@ class Wire:
         client.send(packet, function, b"", workload)
         client.leave()
 
+    def received(self) -> None:
+        """A peer has sent something."""
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
         self.broker.expire(self.now)
@@ -59,6 +62,7 @@ class WirePeer:
 
     def raw(self, data: bytes) -> None:
         self._wire.broker.receive(self.end, data, self._wire.now)
+        self._wire.received()
 
     def send(self, name: str, *fields: bytes) -> None:
         self.raw(encode_request(PacketType[name], *fields))

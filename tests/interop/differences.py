@@ -1,7 +1,8 @@
 """Everything that our server answers otherwise than gearmand 1.1.20, and why.
 
-This is the table of test_differences.py: an answer that differs and is not here fails, and so does one that is here and
-does not differ.  The servers' answers are written as transcripts.py gives them: peer, then what it heard.
+This is, with limit_differences.py, the table of test_differences.py: an answer that differs and is not here fails, and
+so does one that is here and does not differ.  The servers' answers are written as transcripts.py gives them: peer, then
+what it heard.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ class Difference:
         gearmand: what the C server answers.
         ours: what our server answers.
         why: why ours does not do the same.
+        or_closed: whether gearmand sometimes closes the connection instead of not answering at all: it then looks for
+            the rest of the packet where there is none.
+        row: what the row about it begins with in `docs/reference/compatibility.md`.
     """
 
     gearmand: Mapping[str, list[str]]
     ours: Mapping[str, list[str]]
     why: str
+    row: str
+    or_closed: bool = False
 
 
 #: By the name of the script and the number of the step in it, from 0.
 DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     "every kind of grab": {
         13: Difference(
+            row="GRAB_JOB_ALL",
             gearmand={"w": ["JOB_ASSIGN_UNIQ {5}\x00f\x00y\x00five"]},
             ours={"w": ["JOB_ASSIGN_ALL {5}\x00f\x00y\x00\x00five"]},
             why=(
@@ -43,6 +50,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "an exception without the option": {
         3: Difference(
+            row="WORK_EXCEPTION for a client that did not ask for exceptions",
             gearmand={"c": ["WORK_FAIL {1}\x00"]},
             ours={"c": ["WORK_FAIL {1}"]},
             why="gearmand ends the handle with a NUL that no client expects.",
@@ -50,11 +58,13 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a failure behind an exception": {
         3: Difference(
+            row="WORK_EXCEPTION for a client that did not ask for exceptions",
             gearmand={"c": ["WORK_FAIL {1}\x00"]},
             ours={"c": ["WORK_FAIL {1}"]},
             why="As above.",
         ),
         4: Difference(
+            row="WORK_FAIL after WORK_EXCEPTION",
             gearmand={"w": ["ERROR JOB_NOT_FOUND\x00Job given in work result not found"]},
             ours={},
             why="Many workers send WORK_FAIL behind WORK_EXCEPTION, and Perl's takes ERROR for its end.",
@@ -62,6 +72,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "an ability comes while there is a job and the worker sleeps": {
         2: Difference(
+            row="a sleeping worker says CAN_DO for a function with queued jobs",
             gearmand={},
             ours={"w": ["NOOP"]},
             why="A job must not wait for a worker that could do it.",
@@ -69,11 +80,13 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "CAN_DO twice": {
         3: Difference(
+            row="CAN_DO twice",
             gearmand={"a": ["f\t0\t0\t3\n", ".\n"]},
             ours={"a": ["f\t0\t0\t1\n", ".\n"]},
             why="gearmand counts one worker three times.",
         ),
         4: Difference(
+            row="CAN_DO twice",
             gearmand={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - : f f f\n", ".\n"]},
             ours={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - : f\n", ".\n"]},
             why="As above.",
@@ -81,11 +94,13 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "CANT_DO with a running job": {
         4: Difference(
+            row="CANT_DO and RESET_ABILITIES while a job runs",
             gearmand={"c": ["STATUS_RES {1}\x001\x000\x000\x000"]},
             ours={"c": ["STATUS_RES {1}\x001\x001\x000\x000"]},
             why="gearmand queues the job again, and it runs twice; ours lets the worker end it.",
         ),
         5: Difference(
+            row="CANT_DO and RESET_ABILITIES while a job runs",
             gearmand={"w": ["ERROR JOB_NOT_FOUND\x00Job given in work result not found"]},
             ours={"c": ["WORK_COMPLETE {1}\x00r"]},
             why="As above.",
@@ -93,6 +108,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a client leaves a queued job": {
         2: Difference(
+            row="the last client of a queued foreground job leaves",
             gearmand={"a": ["f\t1\t0\t0\n", ".\n"]},
             ours={"a": ["f\t0\t0\t0\n", ".\n"]},
             why="gearmand drops a job that nobody waits for when a worker's grab comes across it, ours at once.",
@@ -100,6 +116,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a client leaves a background job that it joined": {
         4: Difference(
+            row="a foreground client joins a queued background job and leaves",
             gearmand={"w": ["NO_JOB"]},
             ours={"w": ["JOB_ASSIGN {1}\x00f\x00w"]},
             why="gearmand loses the background job.",
@@ -107,6 +124,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a client ID with a line end": {
         1: Difference(
+            row="control characters in names",
             gearmand={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 a\n", "b c :\n", ".\n"]},
             ours={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 a\\x0ab\\x20c :\n", ".\n"]},
             why="A client must not be able to forge rows of the table.",
@@ -114,6 +132,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a unique ID of 64 bytes": {
         1: Difference(
+            row="unique ID of 64 bytes",
             gearmand={"c": ["JOB_CREATED {2}"]},
             ours={"c": ["JOB_CREATED {1}"]},
             why="gearmand stores 63 bytes of it, and then it is not equal to itself.",
@@ -121,6 +140,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "ALL_YOURS": {
         0: Difference(
+            row="ALL_YOURS",
             gearmand={"w": ["ERROR INVALID_COMMAND\x00Command not expected"]},
             ours={},
             why="PROTOCOL has it. There is nothing to do or to answer.",
@@ -128,6 +148,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "SUBMIT_JOB_SCHED": {
         0: Difference(
+            row="SUBMIT_JOB_SCHED",
             gearmand={"c": ["ERROR INVALID_COMMAND\x00Command not expected"]},
             ours={"c": ["JOB_CREATED {1}"]},
             why="PROTOCOL has it, gearmand never did it.",
@@ -135,6 +156,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "an unknown type": {
         0: Difference(
+            row="unknown packet type",
             gearmand={"c": ["(closed)"]},
             ours={"c": ["ERROR INVALID_COMMAND\x00Invalid command expected"]},
             why="gearmand closes the connection without a word.",
@@ -142,6 +164,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "a wrong magic": {
         0: Difference(
+            row="bytes that are no packet",
             gearmand={"c": ["(closed)"]},
             ours={"c": ["ERROR INVALID_PACKET\x00expected the magic b'\\x00REQ', got b'\\x00BAD'", "(closed)"]},
             why="gearmand closes the connection without a word.",
@@ -149,6 +172,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "too few arguments": {
         0: Difference(
+            row="missing fields",
             gearmand={"c": ["(closed)"]},
             ours={"c": ["ERROR INVALID_PACKET\x00SUBMIT_JOB takes 3 fields (function, unique, workload), got 2"]},
             why="gearmand looks for the missing argument in the next packet, and loses its place in the stream.",
@@ -156,11 +180,13 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "an ability without a name": {
         0: Difference(
+            row="empty function name",
             gearmand={},
             ours={"w": ["ERROR INVALID_FUNCTION_NAME\x00function name: must not be empty"]},
             why="An empty name cannot be administered; gearmand takes it.",
         ),
         1: Difference(
+            row="empty function name",
             gearmand={"a": ["\t0\t0\t1\n", ".\n"]},
             ours={"a": [".\n"]},
             why="As above.",
@@ -168,6 +194,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "tables of something": {
         12: Difference(
+            row="`workers`",
             gearmand={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 w1 : g f\n", ".\n"]},
             ours={"a": ["<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 - :\n", "<fd> 127.0.0.1 w1 : f g\n", ".\n"]},
             why="gearmand lists the abilities backwards.",
@@ -175,6 +202,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "create function with a bare line end": {
         1: Difference(
+            row="`create function NAME`",
             gearmand={"a": ["ba\t0\t0\t0\n", ".\n"]},
             ours={"a": ["bar\t0\t0\t0\n", ".\n"]},
             why="gearmand cuts off the last letter.",
@@ -182,16 +210,19 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "cancelling a queued job twice": {
         2: Difference(
+            row="`cancel job HANDLE`",
             gearmand={"c": ["STATUS_RES {1}\x001\x000\x000\x000"]},
             ours={"c": ["STATUS_RES {1}\x000\x000\x000\x000"]},
             why="gearmand keeps a cancelled job until a worker's grab comes across it, ours ends it at once.",
         ),
         3: Difference(
+            row="`cancel job HANDLE`",
             gearmand={"a": ["OK\r\n"]},
             ours={"a": ["ERR UNKNOWN_JOB\r\n"]},
             why="As above.",
         ),
         4: Difference(
+            row="`cancel job HANDLE`",
             gearmand={"a": ["f\t1\t0\t0\n", ".\n"]},
             ours={"a": ["f\t0\t0\t0\n", ".\n"]},
             why="As above.",
@@ -199,6 +230,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "cancelling a running job": {
         4: Difference(
+            row="a running job is cancelled",
             gearmand={"c": ["WORK_COMPLETE {1}\x00r"]},
             ours={},
             why="gearmand has told the client WORK_FAIL, and then tells it WORK_COMPLETE.",
@@ -206,6 +238,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "maxqueue before the function is used": {
         2: Difference(
+            row="`maxqueue NAME [SIZE]`, `maxqueue NAME HIGH NORMAL LOW`",
             gearmand={"c": ["JOB_CREATED {2}"]},
             ours={"c": ["ERROR QUEUE_ERROR\x00Job queue is full"]},
             why="gearmand says OK and forgets the limit.",
@@ -213,6 +246,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     },
     "six words": {
         0: Difference(
+            row="a command of more than five words",
             gearmand={"a": ["(closed)"]},
             ours={"a": ["ERR UNKNOWN_COMMAND Unknown+server+commandone\r\n"]},
             why="gearmand closes the connection of a line of more than five words.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -22,7 +23,7 @@ from gearman_trio.protocol import (
     encode_response,
     split_arguments,
 )
-from gearman_trio.protocol.codec import MAX_LINE_BYTES, pack_size, response_prefix
+from gearman_trio.protocol.codec import MAX_LINE_BYTES, OPAQUE, argument_patterns, pack_size, response_prefix
 
 P = PacketType
 
@@ -179,6 +180,97 @@ def test_room_is_for_a_small_multiple_of_what_came(received: int, room: int) -> 
     assert room == len(place)
 
 
+WORKLOAD = bytes(range(256)) * 300
+
+
+def apart(*kinds: P) -> Decoder:
+    return Decoder(apart=argument_patterns(kinds))
+
+
+@pytest.mark.parametrize("piece", [1000, 16_395, 16_396, 65_536])
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (P.SUBMIT_JOB, b"f\0u\0"),
+        (P.SUBMIT_JOB_BG, b"\0\0"),
+        (P.SUBMIT_JOB_EPOCH, b"f\0u\0" + b"123\0"),
+        (P.SUBMIT_JOB_SCHED, b"f\0u\0" + b"1\0" * 5),
+        (P.SUBMIT_REDUCE_JOB, b"f\0u\0r\0"),
+        (P.SUBMIT_REDUCE_JOB_BACKGROUND, b"f\0u\0r\0\0"),
+    ],
+)
+def test_the_last_field_comes_apart_where_it_is_large(kind: P, arguments: bytes, piece: int) -> None:
+    # Its own beginning must not pass for libgearman's empty aggregate.
+    workload = b"w" + WORKLOAD
+    decoder = apart(kind)
+    stream = header(kind, len(arguments + workload)) + arguments + workload + header(P.PRE_SLEEP, 0)
+
+    assert [(OPAQUE, workload), (kind, arguments), (P.PRE_SLEEP, b"")] == feed_pieces(decoder, stream, piece)
+    assert (0, None) == (decoder.buffered, decoder.failure)
+
+
+def test_the_last_field_is_received_in_place_once_its_beginning_is_known() -> None:
+    arguments = b"f\0u\0"
+    decoder = apart(P.SUBMIT_JOB)
+    stream = header(P.SUBMIT_JOB, len(arguments) + len(WORKLOAD)) + arguments + WORKLOAD
+    assert [] == decoder.feed(stream[:10_000])
+    assert (10_000, None) == (decoder.buffered, decoder.room())
+    decoder.feed(stream[10_000:20_000])
+    begun = decoder.begun
+
+    receive_in_place(decoder, stream[12:], 20_000 - 12, 5000)
+
+    assert [(OPAQUE, WORKLOAD), (P.SUBMIT_JOB, arguments)] == decoder.feed(b"")
+    assert 1 == begun
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (P.SUBMIT_JOB, b"f" * 17_000 + b"\0u\0" + WORKLOAD),
+        (P.SUBMIT_JOB, b"no nul" * 20_000),
+        # Where the arguments end just where the search does, an aggregate may follow or not.
+        (P.SUBMIT_REDUCE_JOB, b"f" * 16_379 + b"\0u\0r\0" + WORKLOAD),
+        (P.ECHO_REQ, WORKLOAD),
+        (P.WORK_COMPLETE, b"H:x:1\0" + WORKLOAD),
+    ],
+    ids=["long argument", "no arguments", "arguments to the end", "none in the table", "not asked for"],
+)
+def test_a_large_body_comes_whole_otherwise(kind: P, body: bytes) -> None:
+    decoder = apart(P.SUBMIT_JOB, P.SUBMIT_REDUCE_JOB)
+
+    assert [(kind, body), (P.PRE_SLEEP, b"")] == feed_pieces(
+        decoder, header(kind, len(body)) + body + header(P.PRE_SLEEP, 0), 3000
+    )
+
+
+def test_a_small_body_comes_whole() -> None:
+    body = b"f\0u\0" + b"w" * 60_000
+
+    assert [(P.SUBMIT_JOB, body)] == feed_pieces(apart(P.SUBMIT_JOB), header(P.SUBMIT_JOB, len(body)) + body, 5000)
+
+
+def test_a_large_last_field_is_in_memory_once() -> None:
+    size = 20_000_000
+    decoder = apart(P.SUBMIT_JOB)
+    tracemalloc.start()
+    try:
+        decoder.feed(header(P.SUBMIT_JOB, 4 + size) + b"f\0u\0" + bytes(100_000))
+        left = size - 100_000
+        while left:
+            with decoder.room() or pytest.fail("expected room") as room:
+                count = min(len(room), left)
+            decoder.filled(count)
+            left -= count
+        packets = decoder.feed(b"")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert size == len(packets[0][1])
+    assert peak < 1.1 * size
+
+
 def test_a_large_body_with_the_wrong_magic_is_told_apart_too() -> None:
     stream = header(P.ECHO_RES, 70_000, b"\0RES") + b"x" * 70_000
 
@@ -333,6 +425,20 @@ def test_splitting_any_body_gives_the_tables_fields_or_blames_the_peer(kind: int
 
 
 # ---- fields ----
+
+
+def test_a_body_of_nothing_but_nuls_is_not_split_into_all_its_fields() -> None:
+    body = bytes(5_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RemoteProtocolError, match=r"CAN_DO_TIMEOUT takes 2 fields .*, got 5000001"):
+            split_arguments(P.CAN_DO_TIMEOUT, body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    # What is behind the last field that could be told is one copy.
+    assert peak < 6_000_000
 
 
 @pytest.mark.parametrize("kind", [P.CAN_DO, P.WORK_FAIL, P.GET_STATUS, P.OPTION_REQ])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import memory_stream_pair
 
 from gearman_trio.client import open_client
-from gearman_trio.core import Dispatcher, Peer
+from gearman_trio.core import Peer
 from gearman_trio.errors import ServersUnavailable
-from gearman_trio.protocol import Decoder, PacketType, encode_request, encode_response
+from gearman_trio.protocol import TEXT, PacketType, encode_request, encode_response
 from gearman_trio.server import Server, ServerOptions, open_server, serve
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker
@@ -537,17 +538,13 @@ async def test_peer_that_says_good_bye_in_tls_is_no_broken_one(
 
 
 async def test_defect_of_the_broker_ends_one_connection_and_is_logged_with_its_traceback(
-    driver: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receive: Callable[[Dispatcher, Peer, bytes, float], None] = Dispatcher.receive
+    def defective(peer: Peer, kind: int, body: bytes, now: float) -> None:
+        raise ZeroDivisionError
 
-    def defective(broker: Dispatcher, peer: Peer, data: bytes, now: float) -> None:
-        if b"poison" in data:
-            raise ZeroDivisionError
-        receive(broker, peer, data, now)
-
-    monkeypatch.setattr(Dispatcher, "receive", defective)
     async with open_tcp_server() as server, open_bystanders(server), connect(server) as peer:
+        server._hub._dispatcher._handlers[TEXT] = defective
         await peer.stream.send_all(b"poison\n")
         await peer.receive_all()
         await until(lambda: len(server.statistics().peers) == 2)
@@ -560,10 +557,11 @@ async def test_defect_of_the_broker_ends_one_connection_and_is_logged_with_its_t
 async def test_large_packet_without_memory_for_it_ends_its_connection_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def room(decoder: Decoder) -> memoryview:
-        raise MemoryError
+    class NoMoreBytes(BytesIO):
+        def write(self, data: Any) -> int:
+            raise MemoryError
 
-    monkeypatch.setattr(Decoder, "room", room)
+    monkeypatch.setattr("gearman_trio.protocol.body.BytesIO", NoMoreBytes)
     packet = encode_request(P.ECHO_REQ, bytes(10_000_000))
     async with open_tcp_server() as server, open_bystanders(server), connect(server) as peer:
         with suppress(trio.BrokenResourceError):

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 
 import pytest
 
 from .databases import Database, MariaDB, PostgreSQL, running
+from .keyvalue import Memcached, Redis
 
-DATABASES = [PostgreSQL, MariaDB]
+
+@pytest.fixture(scope="session")
+def postgresql() -> Generator[PostgreSQL]:
+    with running(PostgreSQL) as server:
+        yield server
 
 
-@pytest.fixture(scope="session", params=DATABASES, ids=lambda kind: kind.__name__)
-def database(request: pytest.FixtureRequest) -> Generator[Database]:
-    """Each database in turn."""
-    with running(request.param) as database:
-        yield database
+@pytest.fixture(scope="session")
+def mariadb() -> Generator[MariaDB]:
+    with running(MariaDB) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Generator[Redis]:
+    with running(Redis) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def memcached() -> Generator[list[Memcached]]:
+    """Three of them."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(Memcached)) for _ in range(3)]
+
+
+@pytest.fixture(scope="session", params=["postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each database with SQL in turn."""
+    server = request.getfixturevalue(request.param)
+    assert isinstance(server, Database)
+    return server

@@ -21,6 +21,7 @@ from gearman_trio.protocol import PacketType
 
 from ..cli.commands import PATIENCE, open_command
 from ..server.raw import RawPeer
+from .databases import Database
 
 __all__ = ["Books", "kill_again_and_again"]
 
@@ -43,6 +44,7 @@ class Books:
         handles: workload by handle.
         done: how often each was done.
         kills: how often the server was killed.
+        database_kills: how often the server of its store was, too.
         lost: acknowledged jobs that nobody did; as long as servers live, those that nobody has done yet.
     """
 
@@ -51,6 +53,7 @@ class Books:
     handles: dict[bytes, bytes] = attrs.field(factory=dict)
     done: Counter[bytes] = attrs.field(factory=Counter)
     kills: int = 0
+    database_kills: int = 0
     lost: set[bytes] = attrs.field(factory=set)
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
@@ -158,16 +161,15 @@ async def _until_gone(port: int, run: Callable[[RawPeer, Books], Awaitable[NoRet
         await trio.aclose_forcefully(stream)
 
 
-async def kill_again_and_again(
-    url: str, rounds: int, seed: int, at_kill: Callable[[int], Awaitable[None]] | None = None
-) -> Books:
+async def kill_again_and_again(url: str, rounds: int, seed: int, database: Database | None = None) -> Books:
     """Load servers with one store and kill them; then let one live until all is done.
 
     Args:
         url: of the store.
         rounds: how many servers are killed.
         seed: of the random numbers that say when.
-        at_kill: called with the number of the round while the server is being killed.
+        database: the server that keeps the store; it is killed too in every second round, before the job server or
+            after it.
     """
     random = Random(seed)
     books = Books()
@@ -184,10 +186,16 @@ async def kill_again_and_again(
                 for _ in range(_WORKERS):
                     nursery.start_soon(_until_gone, port, _work, books)
                 await books.wait_acknowledged(enough)
-            server.process.kill()
+            victims: list[Database | trio.Process] = [server.process]
+            if database is not None and number % 2:
+                victims.append(database)
+                random.shuffle(victims)
+            for victim in victims:
+                victim.kill()
             books.kills += 1
-            if at_kill is not None:
-                await at_kill(number)
+        if database is not None and number % 2:
+            books.database_kills += 1
+            await trio.to_thread.run_sync(database.start)
     async with open_command(*command) as server, trio.open_nursery() as nursery:
         port = await server.wait_port()
         for _ in range(_WORKERS):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gearman_trio.storage import BadRow, Batch, SQLiteStore, Store, StoredJob, StoreState, make_store
-from gearman_trio.testing import STORE_CHECKS, MemoryStore, check_store
+from gearman_trio import StorageError
+from gearman_trio.storage import BadRow, Batch, SpilledJob, SQLiteStore, Store, StoredJob, StoreState, make_store
+from gearman_trio.testing import STORE_CHECKS, MemoryStore, check_store, check_store_fault
 
 Make = Callable[[], Store]
 
@@ -38,9 +41,17 @@ def test_all_checks_in_turn_over_one_storage(tmp_path: Path) -> None:
     check_store(make)
 
 
+class Cramped(MemoryStore):
+    """Takes less than it says."""
+
+    def commit(self, batch: Batch) -> None:
+        super().commit(batch)
+        self.content = {row: job._replace(workload=job.workload[:1_048_576]) for row, job in self.content.items()}
+
+
 class Unordered(MemoryStore):
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
-        for chunk in super().replay():
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        for chunk in super().replay(spill_bytes):
             yield chunk[::-1]
 
 
@@ -83,14 +94,95 @@ class Shared(MemoryStore):
 
 
 class Growing(MemoryStore):
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         for job in list(self.content.values()):
             yield [job]
 
 
-@pytest.mark.parametrize("wrong", [Unordered, KeyedByUniqueID, CutAtNul, Partial, Forgetful, Shared, Growing])
+class NeverSpilling(MemoryStore):
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        return super().replay()
+
+
+class SpillingTooMuch(MemoryStore):
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
+        return super().replay(max(0, spill_bytes - 1))
+
+
+class FetchingSome(MemoryStore):
+    def fetch(self, rows: Sequence[int]) -> dict[int, bytes]:
+        return super().fetch(rows[:1000])
+
+
+WRONG = [
+    Cramped,
+    Unordered,
+    KeyedByUniqueID,
+    CutAtNul,
+    Partial,
+    Forgetful,
+    Shared,
+    Growing,
+    NeverSpilling,
+    SpillingTooMuch,
+    FetchingSome,
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_store_that_is_wrong_is_found_out(wrong: type[MemoryStore]) -> None:
     store = wrong()
 
     with pytest.raises(AssertionError):
         check_store(lambda: store)
+
+
+class Numb(MemoryStore):
+    """Does not notice that it fails."""
+
+    def commit(self, batch: Batch) -> None:
+        with suppress(StorageError):
+            super().commit(batch)
+
+
+class Broken(MemoryStore):
+    """Does not get over a failure."""
+
+    def commit(self, batch: Batch) -> None:
+        try:
+            super().commit(batch)
+        except StorageError:
+            self.close()
+            raise
+
+
+class Half(MemoryStore):
+    """Does of a batch that fails what it can."""
+
+    def commit(self, batch: Batch) -> None:
+        if self.failure:
+            for row in batch.removes:
+                self.content.pop(row, None)
+            self.content |= {job.row + 100: job._replace(row=job.row + 100) for job in batch.adds}
+        super().commit(batch)
+
+
+@contextmanager
+def failing(store: MemoryStore) -> Generator[None]:
+    store.failure = "the disk is full"
+    yield
+    store.failure = ""
+
+
+@pytest.mark.parametrize("wrong", [Numb, Broken, Half])
+def test_a_store_that_is_wrong_in_a_fault_is_found_out(wrong: type[MemoryStore]) -> None:
+    store = wrong()
+
+    with pytest.raises((AssertionError, StorageError)):
+        check_store_fault(lambda: store, partial(failing, store))
+
+
+def test_a_store_that_gets_over_a_fault() -> None:
+    store = MemoryStore()
+
+    check_store_fault(lambda: store, partial(failing, store))

@@ -1,15 +1,16 @@
-"""Jobs from one store to another, and out of a real gearmand's queue."""
+"""Jobs from one store to another."""
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from gearman_trio import ConfigError, StorageError, open_client
+from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, SQLiteStore, StoredJob, migrate
 
-from ..peers import open_gearmand
 from .test_sqlite import execute, job
 
 
@@ -54,7 +55,20 @@ def test_a_handle_that_is_taken_gets_another_one(tmp_path: Path) -> None:
 
     migrate(source, dest)
 
-    assert [job(1), job(2)._replace(handle=b"H:migrated:2")] == content(dest)
+    first, second = content(dest)
+    assert isinstance(second, StoredJob)
+    assert (job(1), job(2)._replace(handle=second.handle)) == (first, second)
+    assert re.fullmatch(rb"H:migrated-[0-9a-f]{8}:2", second.handle)
+
+
+def test_no_handle_is_given_twice_by_migrations_in_a_row(tmp_path: Path) -> None:
+    stores = [fill(tmp_path / f"{name}.db", job(1), job(3)) for name in "abcd"]
+
+    for source, dest in pairwise(stores):
+        migrate(source, dest)
+
+    handles = [row.handle for row in content(stores[-1]) if isinstance(row, StoredJob)]
+    assert 8 == len(handles) == len(set(handles))
 
 
 def test_handles_of_moved_jobs_are_not_given_again(tmp_path: Path) -> None:
@@ -95,8 +109,6 @@ def test_a_store_that_a_server_uses_is_not_emptied(tmp_path: Path) -> None:
         ("sqlite:a.db", "sqlite:a.db", "both stores are 'sqlite:a.db'"),
         ("memory:", "sqlite:a.db", "jobs in memory are the server's alone"),
         ("sqlite:a.db", "memory:", "jobs in memory are the server's alone"),
-        ("gearmand+tokyo:a", "sqlite:a.db", r"expected a URL that begins with gearmand\+"),
-        ("gearmand+sqlite:a?table=a;b", "sqlite:a.db", "table: expected up to 41 letters"),
     ],
 )
 def test_what_cannot_be_moved(
@@ -105,34 +117,3 @@ def test_what_cannot_be_moved(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=text):
         migrate(source, dest)
-
-
-def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"the queue of gearmand in sqlite:.* cannot be read: unable to open"):
-        migrate(f"gearmand+sqlite:{tmp_path}/none.db", f"sqlite:{tmp_path}/b.db")
-
-
-@pytest.mark.interop
-async def test_the_queue_of_a_real_gearmand(tmp_path: Path) -> None:
-    queue = tmp_path / "queue.db"
-    async with open_gearmand("-q", "libsqlite3", "--libsqlite3-db", str(queue)) as gearmand:
-        async with open_client(f"127.0.0.1:{gearmand.port}") as client:
-            await client.submit("f", b"first\0\xff", unique="u1")
-            await client.submit("f", b"high", unique="u2", priority="high")
-            await client.submit("g", b"later", unique="u3", run_at=4_000_000_000)
-            await client.submit("g", b"", unique="u4", priority="low")
-
-        done = migrate(f"gearmand+sqlite:{queue}", f"sqlite:{tmp_path}/jobs.db")
-
-    assert (4, [], False) == (done.moved, done.bad, done.emptied)
-    jobs = [row for row in content(f"sqlite:{tmp_path}/jobs.db") if isinstance(row, StoredJob)]
-    assert [
-        (b"f", b"u1", 1, b"first\0\xff", 0.0),
-        (b"f", b"u2", 0, b"high", 0.0),
-        (b"g", b"u3", 1, b"later", 4_000_000_000.0),
-        (b"g", b"u4", 2, b"", 0.0),
-    ] == [(each.function, each.unique, each.priority, each.workload, each.run_at) for each in jobs]
-    assert [b"H:migrated:%d" % row for row in range(1, 5)] == [each.handle for each in jobs]
-    # As `--queue-type libsqlite3` has it: our tables beside those of gearmand.
-    assert 4 == migrate(f"gearmand+sqlite:{queue}", f"sqlite:{queue}?table=gearman_queue").moved
-    assert 4 == len(list(SQLiteStore(str(queue), table="gearman_queue").rows()))

@@ -8,17 +8,15 @@ from itertools import count
 
 import pytest
 import redis
-import trio
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.core import JobUpdate
 from gearman_trio.storage import BadRow, Batch, Durability, Store, StoredJob, make_store, migrate
-from gearman_trio.storage.redis import RedisStore, _doubts
-from gearman_trio.testing import STORE_CHECKS
+from gearman_trio.storage.doubts import doubts
+from gearman_trio.storage.redis import RedisStore
+from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import running
 from .keyvalue import Redis
-from .kill import kill_again_and_again
 from .test_sqlite import adds, job
 
 needs_redis = [pytest.mark.interop, pytest.mark.slow]
@@ -28,11 +26,9 @@ Make = Callable[[], Store]
 numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[Redis]:
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
+@pytest.fixture
+def server(redis_server: Redis) -> Redis:
+    return redis_server
 
 
 @pytest.fixture
@@ -269,19 +265,7 @@ class TestKilled:
     pytestmark = needs_redis
 
     def test_a_store_goes_on_when_redis_is_back(self, server: Redis, url: str) -> None:
-        store = opened(url, job(1))
-        server.kill()
-        for _ in range(2):
-            with pytest.raises(StorageError, match="could not be written"):
-                store.commit(adds(job(2)))
-        server.start()
-
-        store.commit(adds(job(2), job(3)))
-
-        with pytest.raises(StorageError, match="in use by another job server"):
-            make(url).open("other")
-        store.close()
-        assert [job(1), job(2), job(3)] == content(url)
+        check_store_fault(partial(make, url), server.killed)
 
     def test_a_redis_that_lost_everything_is_told(
         self, client: redis.Redis, url: str, caplog: pytest.LogCaptureFixture
@@ -299,17 +283,6 @@ class TestKilled:
         assert [job(2)] == content(url)
         state = make(url).open("server")
         assert (2, 7) == (state.epoch, state.last_handle)
-
-    async def test_nothing_is_lost_when_both_servers_are_killed(self, server: Redis, url: str) -> None:
-        async def at_kill(number: int) -> None:
-            if number % 2:
-                await trio.to_thread.run_sync(server.kill)
-                await trio.to_thread.run_sync(server.start)
-
-        books = await kill_again_and_again(url, 2, seed=7, at_kill=at_kill)
-
-        assert set() == books.lost
-        assert 0 == make(url).info().quarantined
 
 
 @pytest.mark.interop
@@ -343,10 +316,10 @@ GOOD = {"appendonly": "yes", "appendfsync": "always", "maxmemory": "0", "maxmemo
     ],
 )
 def test_settings_that_keep_less_than_was_asked_for(changes: dict[str, str], durability: str, words: list[str]) -> None:
-    doubts = _doubts(GOOD | changes, Durability(durability))
+    found = doubts(GOOD | changes, Durability(durability))
 
-    assert len(words) == len(doubts)
-    assert all(word in doubt for word, doubt in zip(words, doubts, strict=True))
+    assert len(words) == len(found)
+    assert all(word in doubt for word, doubt in zip(words, found, strict=True))
 
 
 @pytest.mark.parametrize("url", ["valkey://h/2", "redis://user:secret@h/2"])

@@ -49,7 +49,7 @@ def test_durability_that_is_asked_for_apart_counts() -> None:
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("jobs.db", "store 'jobs.db': expected a URL that begins with mariadb:, memory:, .*sqlite:"),
+        ("jobs.db", "store 'jobs.db': expected a URL that begins with mariadb:, memcached:, memory:, .*sqlite:"),
         ("", "store '': expected a URL that begins with"),
         ("oracle:x", "store 'oracle:x': expected a URL that begins with"),
         ("sqlite:", "expected the path of a file after 'sqlite:'"),

@@ -6,14 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, Durability, SQLiteStore, StoredJob
+from gearman_trio.storage import BadRow, Batch, Durability, SpilledJob, SQLiteStore, StoredJob
+from gearman_trio.testing import check_store_fault
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def adds(*jobs: StoredJob) -> Batch:
     return batch
 
 
-def rows(store: SQLiteStore) -> list[StoredJob | BadRow]:
+def rows(store: SQLiteStore) -> list[StoredJob | SpilledJob | BadRow]:
     return [row for chunk in store.replay() for row in chunk]
 
 
@@ -69,7 +71,7 @@ def test_durability_is_what_sqlite_waits_for(path: str, durability: Durability, 
 def test_what_is_committed_survives_the_process(path: str) -> None:
     program = """
 import os, sys
-from gearman_trio.storage import Batch, SQLiteStore, StoredJob
+from gearman_trio.storage import Batch, SpilledJob, SQLiteStore, StoredJob
 store = SQLiteStore(sys.argv[1])
 store.open("server")
 batch = Batch(1)
@@ -251,16 +253,15 @@ def test_a_commit_that_failed_leaves_nothing_and_the_next_one_works(
 
 def test_a_file_that_another_program_has_locked(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gearman_trio.storage.sqlite._BUSY_SECONDS", 0.0)
-    store = SQLiteStore(path)
-    store.open("server")
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StorageError, match="database is locked"):
-        store.commit(adds(job(1)))
-    other.execute("ROLLBACK")
-    other.close()
-    store.commit(adds(job(2)))
+    @contextmanager
+    def locked() -> Generator[None]:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
 
-    store.close()
-    assert [job(2)] == list(SQLiteStore(path).rows())
+    check_store_fault(lambda: SQLiteStore(path), locked)
+    with locked(), pytest.raises(StorageError, match="cannot be opened: database is locked"):
+        SQLiteStore(path).open("server")

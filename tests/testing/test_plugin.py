@@ -119,7 +119,7 @@ def test_run_that_does_not_use_it_does_not_import_it(pytester: pytest.Pytester) 
         """
     )
 
-    others = ["-p", "no:trio", "-p", "no:anyio", "-p", "no:hypothesispytest"]
+    others = [part for name in ("trio", "anyio", "hypothesispytest", "schemathesis") for part in ("-p", f"no:{name}")]
 
     pytester.runpytest_subprocess(*others).assert_outcomes(passed=1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import trio
 from trio.testing import (
@@ -15,6 +17,7 @@ from trio.testing import (
 
 from gearman_trio.errors import RemoteProtocolError
 from gearman_trio.protocol import PacketType, encode_request, encode_response
+from gearman_trio.protocol.codec import OPAQUE, argument_patterns
 from gearman_trio.transport import PacketLink
 
 NOOP = encode_response(PacketType.NOOP)
@@ -294,6 +297,37 @@ async def test_packets_cross_a_socket_both_ways() -> None:
 
     assert ([(17, b"hello")] * 3, 3 * len(ECHO + GRAB)) == (running.packets, running.link.moved_bytes)
     assert "the job server closed the connection" == running.reason
+
+
+@pytest.mark.parametrize("streams", [socket_streams, memory_stream_pair])
+async def test_large_last_field_comes_apart(
+    streams: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]],
+) -> None:
+    result = bytes(range(256)) * 10_000
+    data = encode_response(PacketType.WORK_COMPLETE, b"H:x:1", result) + ECHO
+    ours, theirs = streams()
+    running = Running(PacketLink(ours, apart=argument_patterns([PacketType.WORK_COMPLETE])))
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await theirs.send_all(data)
+        await wait_all_tasks_blocked()
+        await theirs.aclose()
+
+    assert [(OPAQUE, result), (PacketType.WORK_COMPLETE, b"H:x:1\0"), (17, b"hello")] == running.packets
+    assert len(data) == running.link.moved_bytes
+    assert "the job server closed the connection" == running.reason
+
+
+async def test_end_of_a_socket_in_the_middle_of_a_large_packet() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await theirs.send_all(encode_response(PacketType.ECHO_RES, bytes(200_000))[:-1])
+        await theirs.aclose()
+
+    assert [] == running.packets
+    assert "the job server closed the connection in the middle of a packet" == running.reason
 
 
 async def test_what_a_socket_does_not_take_at_once_follows() -> None:

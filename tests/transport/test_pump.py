@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -171,6 +172,19 @@ async def test_pieces_that_do_not_fit_are_sent_later_and_in_order(kind: socket.A
             assert b"".join([*pieces, b"gh"]) == received
             await until(lambda: owner.times_all_sent == 1)
             assert ([False, False], True, 0) == (at_once, waiting > 0, pumped.unsent_bytes)
+
+
+async def test_what_was_sent_late_is_not_kept() -> None:
+    large = bytes(20_000_000)
+    references = sys.getrefcount(large)
+    async with open_rig() as rig:
+        with rig.pumped(kind=socket.AF_INET) as (pumped, owner, theirs):
+            pumped.send_pieces([b"head", large], 20_000_004)
+            while_it_waits = sys.getrefcount(large)
+            await read(theirs, 20_000_004)
+            await until(lambda: owner.times_all_sent == 1)
+
+            assert (True, references) == (while_it_waits > references, sys.getrefcount(large))
 
 
 async def test_pieces_that_fit_are_sent_at_once_however_many() -> None:
@@ -435,6 +449,19 @@ async def test_one_visit_reads_once_so_that_sockets_take_turns() -> None:
             await until(lambda: bool(quiet.data))
 
             assert reads_of_loud <= [1]
+
+
+async def test_those_that_come_last_are_visited_after_the_others_of_a_round() -> None:
+    async with open_rig() as rig:
+        with trio.CancelScope(), many(rig, 6) as peers:
+            order: list[int] = []
+            for number, (pumped, owner, theirs) in enumerate(peers):
+                pumped.last = number in {0, 3}
+                owner.on_received = lambda _, number=number: order.append(number)  # type: ignore[misc] # its default
+                theirs.send(b"x")
+            await until(lambda: len(order) == 6)
+
+            assert ([1, 2, 4, 5], [0, 3]) == (sorted(order[:4]), sorted(order[4:]))
 
 
 async def test_slow_work_gives_way_in_the_middle_of_a_round_and_nobody_is_left_out() -> None:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from gearman_trio import Abilities, Server, ServerError, ServerOptions, open_server, open_worker, serve
-from gearman_trio.core import OUTCOMES, BadRow, StoredJob
+from gearman_trio.core import OUTCOMES, BadRow, SpilledJob, StoredJob
 from gearman_trio.testing import MemoryStore
 from gearman_trio.web import History, make_app, serve_web
 
@@ -77,9 +77,9 @@ class SlowReplay(MemoryStore):
         super().__init__()
         self.may_come = threading.Event()
 
-    def replay(self) -> Iterator[list[StoredJob | BadRow]]:
+    def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         self.may_come.wait(PATIENCE)
-        yield from super().replay()
+        yield from super().replay(spill_bytes)
 
 
 async def test_server_is_alive_and_not_ready_while_jobs_come_back() -> None:
@@ -139,6 +139,7 @@ async def test_jobs_that_no_worker_can_take_are_told(site: Site) -> None:
         "queued": 3,
         "scheduled": 0,
         "committing": 0,
+        "fetching": 0,
         "running": 0,
         "workers": 0,
         "sleeping": 0,

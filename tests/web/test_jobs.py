@@ -153,7 +153,7 @@ async def test_failed_job_is_submitted_again_once(site: Site) -> None:
     (job,) = await rows(site, "")
     assert (200, job["handle"]) == (answer.status, answer.json["handle"])
     assert ("fail", "u", "high", True) == (job["function"], job["unique"], job["priority"], job["background"])
-    assert (409, f"the job was submitted again, as {job['handle']}") == (again.status, again.json["error"]["message"])
+    assert (409, f"the job was submitted again, as {job['handle']}") == (again.status, again.json["detail"])
     (failure,) = (await site.ask("/api/v1/failed")).json["failed"]
     assert (job["handle"], False) == (failure["requeued_as"], failure["requeueable"])
     assert 404 == (await site.ask("/api/v1/failed/H:x:1/requeue", "POST", AUTHORIZATION)).status
@@ -170,7 +170,7 @@ async def test_failed_job_whose_workload_was_too_long(site: Site) -> None:
     assert not failure["requeueable"]
     assert (409, "the workload of 100000 bytes was not kept, for it is too long") == (
         answer.status,
-        answer.json["error"]["message"],
+        answer.json["detail"],
     )
 
 
@@ -188,7 +188,7 @@ async def test_failed_job_that_the_server_refuses_may_be_tried_again(site: Site)
     site.server.operator.limit(b"fail", high=0, normal=0, low=0)
 
     assert 503 == refused.status
-    assert "the server does not take the job: " in refused.json["error"]["message"]
+    assert "the server does not take the job: " in refused.json["detail"]
     assert 200 == (await site.ask(path, "POST", AUTHORIZATION)).status
 
 

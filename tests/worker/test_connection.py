@@ -93,6 +93,33 @@ async def test_every_kind_of_assignment_is_taken(packet: Any, seen: tuple[bytes,
     assert [seen] == jobs
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (P.JOB_ASSIGN, (b"H:1", b"f")),
+        (P.JOB_ASSIGN_UNIQ, (b"H:1", b"f", b"")),
+        (P.JOB_ASSIGN_ALL, (b"H:1", b"f", b"", b"")),
+    ],
+)
+async def test_large_workload_comes_whole_and_is_not_that_of_the_next_job(
+    kind: P, arguments: tuple[bytes, ...]
+) -> None:
+    abilities = Abilities()
+
+    @abilities.function
+    async def f(workload: bytes) -> bytes:
+        return workload
+
+    workload = bytes(range(256)) * 1000
+    async with ready_worker(abilities) as (_, peer, _):
+        await peer.send(kind, *arguments, workload)
+        assert (P.WORK_COMPLETE, b"H:1", workload) == await peer.receive()
+        await peer.receive()
+        await peer.send(kind, *arguments, b"")
+
+        assert (P.WORK_COMPLETE, b"H:1", b"") == await peer.receive()
+
+
 async def test_no_job_then_sleep_then_noop_then_grab() -> None:
     async with ready_worker(make_abilities()) as (_, peer, _):
         await peer.send(P.NO_JOB)

@@ -57,6 +57,18 @@ async def test_bytes_like_result_completes(result: Any) -> None:
     assert [(PacketType.WORK_COMPLETE, b"H:1", b"r\0\n")] == packets_of(ending)
 
 
+async def test_large_result_is_not_copied() -> None:
+    result = bytes(range(256)) * 300
+
+    async def function() -> bytes:
+        return result
+
+    ending = await end_of(function)
+
+    assert [(PacketType.WORK_COMPLETE, b"H:1", result)] == packets_of(ending)
+    assert result is ending.packets[-1]
+
+
 async def test_none_is_an_empty_result() -> None:
     async def function(workload: bytes) -> None: ...
 

@@ -77,7 +77,7 @@ async function ask(path, options) {
   const answer = await fetch(path, { cache: "no-store", ...options });
   let content = null;
   try { content = await answer.json(); } catch { /* What a proxy says may be no JSON. */ }
-  if (!answer.ok) throw new Refused(answer.status, content?.error?.message ?? content?.detail ?? `status ${answer.status}`);
+  if (!answer.ok) throw new Refused(answer.status, content?.detail ?? `status ${answer.status}`);
   return content;
 }
 
