@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from typing import TypeAlias
 
 import rich.console
 
@@ -30,6 +31,8 @@ _MORE = ("rest", "embedded")
 _IDLE_CONNECTIONS = 2_000
 _EMBEDDED_JOBS = 10_000
 _SLEEPERS = [0, 10, 50, 100, 200, 500, 1_000, 2_000]
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _console = rich.console.Console()
 _errors = rich.console.Console(stderr=True)
@@ -110,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
     commands = parser.add_subparsers(dest="command", required=True, metavar="BENCHMARK")
 
+    _add_comparisons(commands)
+    _add_own_costs(commands)
+    return parser
+
+
+def _add_comparisons(commands: _Commands) -> None:
+    """Add what compares us with others."""
     libraries = commands.add_parser("libraries", help="our client and worker beside other Python libraries")
     libraries.set_defaults(measure=_libraries)
     libraries.add_argument("--rounds", type=int, default=5)
@@ -147,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     plots.add_argument("--sleepers", type=int, default=_SLEEPERS[-1], help="the most sleepers")
 
+
+def _add_own_costs(commands: _Commands) -> None:
+    """Add what measures us alone."""
     flight = commands.add_parser("flight", help="the memory of our client and worker")
     flight.set_defaults(measure=_flight)
     flight.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="jobs in flight")
@@ -167,7 +180,6 @@ def _parser() -> argparse.ArgumentParser:
     large.set_defaults(measure=_large)
     large.add_argument("--only", nargs="+", choices=list(CASES), help="which cases", metavar="CASE")
     large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
-    return parser
 
 
 def main() -> int:

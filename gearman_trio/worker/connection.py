@@ -284,18 +284,18 @@ class Connection:
         self._crew.executor.start(ability, job, self._job_ended)
 
     def _job_ended(self, job: Job, ending: Ending) -> None:
-        # Both are queued before the task that writes has its turn, so the result and the next grab leave in
-        # one send.
-        self._link.send(*ending.packets)
-        self._jobs.discard(job)
-        if ending.retry_after is not None:
-            # Nothing is sent for the job: the server queues it again when the connection ends.
-            self.retry_after = max(ending.retry_after, self.retry_after or 0.0)
-            self._seat.leave()
-        if ending.shutdown:
-            self._crew.on_shutdown()
-        self._crew.slots.job_ended(self._group.quota)
-        self._leave_if_idle()
+        # The result and the next grab.
+        with self._link.together():
+            self._link.send(*ending.packets)
+            self._jobs.discard(job)
+            if ending.retry_after is not None:
+                # Nothing is sent for the job: the server queues it again when the connection ends.
+                self.retry_after = max(ending.retry_after, self.retry_after or 0.0)
+                self._seat.leave()
+            if ending.shutdown:
+                self._crew.on_shutdown()
+            self._crew.slots.job_ended(self._group.quota)
+            self._leave_if_idle()
 
     def _echoed(self, token: bytes) -> None:
         if token == _GREETING and not self.registered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -353,6 +354,85 @@ async def test_what_a_socket_does_not_take_at_once_follows() -> None:
         assert 2 < len(set(moved))
         assert 0 == running.link.unsent_bytes
         assert b"".join(packets) == received
+        nursery.cancel_scope.cancel()
+
+
+def readable_now(stream: trio.SocketStream) -> bytes:
+    """What can be read without waiting."""
+    try:
+        return os.read(stream.socket.fileno(), 2**20)
+    except BlockingIOError:
+        return b""
+
+
+async def test_over_a_socket_what_answers_something_is_written_at_once_and_together() -> None:
+    ours, theirs = socket_streams()
+    link = PacketLink(ours)
+    written_meanwhile: list[bytes] = []
+
+    def receive(packets: list[tuple[int, bytes]]) -> None:
+        for number in range(len(packets)):
+            link.send(b"%d" % number)
+        with link.together():
+            link.send(b"a")
+        written_meanwhile.append(readable_now(theirs))
+
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(link.run, receive)
+        await theirs.send_all(ECHO * 3)
+        await wait_all_tasks_blocked()
+
+        assert [b""] == written_meanwhile
+        assert b"012a" == readable_now(theirs)
+        # One write without a turn of the task; then the task writes.
+        link.send(b"b")
+        assert b"b" == readable_now(theirs)
+        link.send(b"c")
+        link.send(b"d")
+        assert b"" == readable_now(theirs)
+        await wait_all_tasks_blocked()
+        assert b"cd" == readable_now(theirs)
+        assert (0, 7, 7) == (link.unsent_bytes, link.packets_queued, link.packets_begun)
+        nursery.cancel_scope.cancel()
+
+
+async def test_over_a_socket_what_is_sent_together_is_one_write() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await theirs.send_all(ECHO)
+        await wait_all_tasks_blocked()
+        with running.link.together():
+            running.link.send(b"1")
+            with running.link.together():
+                running.link.send(b"2")
+            assert b"" == readable_now(theirs)
+
+        assert b"12" == readable_now(theirs)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_written_at_once_and_does_not_fit_comes_before_what_is_sent_later() -> None:
+    ours, theirs = socket_streams()
+    running = Running(PacketLink(ours))
+    large = bytes(range(251)) * 100_000
+    async with theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await theirs.send_all(ECHO)
+        await wait_all_tasks_blocked()
+        running.link.send(large, b"1")
+        part = running.link.moved_bytes - len(ECHO)
+        running.link.send(b"2")
+
+        assert 0 < part < len(large)
+        assert (len(large) + 2 - part, 1) == (running.link.unsent_bytes, running.link.packets_begun)
+        received = bytearray()
+        while len(received) < len(large) + 2:
+            received += await theirs.receive_some()
+        assert large + b"12" == received
+        await wait_all_tasks_blocked()
+        assert 0 == running.link.unsent_bytes
         nursery.cancel_scope.cancel()
 
 
