@@ -41,11 +41,11 @@ def test_running_jobs_tell_who_has_them_and_how_far_they_are() -> None:
     worker.send("GRAB_JOB")
     other.send("GRAB_JOB")
     wire.advance(1.5)
-    worker.send("WORK_STATUS", J1, b"1\n", b"2")
+    worker.send("WORK_STATUS", J1, b"1", b"2")
     admin = wire.peer()
 
     assert (
-        b"H:t:1\tf\ta\\x09b\t2\tme too\t10.0.0.1\t1500\t1\t1\\x0a\t2\nH:t:2\tg g\t\t3\t-\t10.0.0.1\t1500\t1\t0\t0\n.\n"
+        b"H:t:1\tf\ta\\x09b\t2\tme too\t10.0.0.1\t1500\t1\t1\t2\nH:t:2\tg g\t\t3\t-\t10.0.0.1\t1500\t1\t0\t0\n.\n"
     ) == admin.line(b"show running")
     worker.send("WORK_COMPLETE", J1, b"")
     other.send("WORK_COMPLETE", J2, b"")

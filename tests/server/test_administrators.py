@@ -145,7 +145,7 @@ async def test_peer_cut_off_behind_a_long_answer_is_closed() -> None:
         handle = await deaf.submit(b"f", b"")
         await worker.grab()
         await deaf.stream.send_all(b"".join(b"create function %0500d\n" % number for number in range(20_000)))
-        await until(lambda: len(server.statistics().functions) > 20_000)
+        await until(lambda: server.totals().functions > 20_000)
         await deaf.stream.send_all(b"status\n")
         await until(lambda: server.statistics().peers[0].outbox_bytes > 0)
         for _ in range(70):
