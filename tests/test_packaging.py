@@ -141,12 +141,15 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     # Imported where they are needed, and an error names the extra where they are not there.
     extras = {
         "gearman_trio.cli.reload": {"watchfiles"},
+        "gearman_trio.tracing": {"opentelemetry"},
         "gearman_trio.web.actions": {"starlette"},
         "gearman_trio.web.answers": {"starlette"},
         "gearman_trio.web.api": {"starlette"},
         "gearman_trio.web.asking": {"starlette"},
         "gearman_trio.web.door": {"starlette"},
         "gearman_trio.web.gateway": {"starlette"},
+        "gearman_trio.web.guard": {"starlette"},
+        "gearman_trio.web.jobs": {"starlette"},
         "gearman_trio.web.page": {"starlette"},
         "gearman_trio.web.problems": {"starlette"},
         "gearman_trio.web.results": {"starlette"},
