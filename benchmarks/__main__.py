@@ -22,6 +22,7 @@ from .plots import draw, measure_queue, measure_sleepers
 from .processes import Missing
 from .rest import measure_rest
 from .tables import Table
+from .web import measure_web
 
 _LENGTHS = [1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000]
 #: What ``loads`` measures besides `LOADS`.
@@ -95,6 +96,10 @@ def _instructions(arguments: argparse.Namespace) -> list[Table]:
     return [measure_instructions(arguments.repeats, progress=_progress)]
 
 
+def _web(arguments: argparse.Namespace) -> list[Table]:
+    return [measure_web(arguments.rounds, arguments.scale, progress=_progress)]
+
+
 def _large(arguments: argparse.Namespace) -> list[Table]:
     return [measure_large(arguments.only or list(CASES), arguments.size, progress=_progress)]
 
@@ -152,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     instructions = commands.add_parser("instructions", help="instructions of the codec and the dispatcher")
     instructions.set_defaults(measure=_instructions)
     instructions.add_argument("--repeats", type=int, default=1_000)
+
+    web = commands.add_parser("web", help="what the web interface costs the jobs")
+    web.set_defaults(measure=_web)
+    web.add_argument("--rounds", type=int, default=5)
+    web.add_argument("--scale", type=float, default=4.0, help="multiplies the number of jobs")
 
     large = commands.add_parser("large", help="the memory of our job server for large workloads and results")
     large.set_defaults(measure=_large)

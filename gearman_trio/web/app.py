@@ -189,7 +189,8 @@ class _Site:
         samples = list(self._history.samples)[-count:]
         names = [field.name for field in attrs.fields(Sample)]
         columns = {name: [getattr(sample, name) for sample in samples] for name in names}
-        return json_answer({"interval_seconds": self._history.interval_seconds, **columns})
+        lengths = self._history.lengths.value()
+        return json_answer({"interval_seconds": self._history.interval_seconds, **columns, "functions_queued": lengths})
 
     def _function_value(self, function: FunctionStatistics) -> dict[str, Any]:
         now = trio.current_time()

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..server import Server
+from .lengths import Lengths
 from .recent import Recent
 
 __all__ = ["History", "Sample"]
@@ -62,6 +63,7 @@ class History:
         interval_seconds: how long after one sample the next is taken.
         samples: those of the last hour.
         recent: what each function has done lately.
+        lengths: how long the queues of the functions were.
     """
 
     interval_seconds: Final = 1.0
@@ -69,6 +71,7 @@ class History:
     def __init__(self, server: Server, *, epoch_clock: Callable[[], float] = time.time) -> None:
         self.samples: deque[Sample] = deque(maxlen=_SAMPLES)
         self.recent = Recent()
+        self.lengths = Lengths()
         self._server = server
         self._epoch_clock = epoch_clock
 
@@ -85,7 +88,10 @@ class History:
             now = trio.current_time()
             self.samples.append(self._sample(now - due))
             if self.recent.due(now) and self._server.totals().functions <= _MOST_FUNCTIONS:
-                self.recent.note(self._server.functions(), now)
+                functions = self._server.functions()
+                self.recent.note(functions, now)
+                if self.lengths.due(now):
+                    self.lengths.note(functions, now)
             # A loop that was held up for long is sampled late, not often.
             due = due + self.interval_seconds if due + self.interval_seconds > now else now + self.interval_seconds
 

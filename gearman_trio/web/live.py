@@ -31,23 +31,31 @@ _ROWS: Final = 1000
 _Rows = dict[str, dict[str, Any]]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Frame:
-    """One second: what is so, and the events that tell it.
+    """One second: what is so, and the events that tell it. It changes when the event is made that few need.
 
     Attributes:
         tick: the number of the second, by Trio's clock.
         functions: the rows by the names of the functions.
         workers: the rows by the numbers of the connections.
-        whole: an event with everything.
+        rest: what else events tell.
         changes: an event with what has changed since the second before; empty where nobody has seen that.
     """
 
     tick: int
     functions: _Rows
     workers: _Rows
-    whole: bytes
+    rest: dict[str, Any]
     changes: bytes
+    _whole: bytes = attrs.field(default=b"", init=False)
+
+    @property
+    def whole(self) -> bytes:
+        """An event with everything. Only who comes anew needs it, and it takes longer than all else."""
+        if not self._whole:
+            self._whole = _event("whole", {**self.rest, **_difference({}, self.functions, {}, self.workers)})
+        return self._whole
 
 
 class Live:
@@ -93,7 +101,7 @@ class Live:
             tick=tick,
             functions=functions,
             workers=workers,
-            whole=_event("whole", {**rest, **_difference({}, functions, {}, workers)}),
+            rest=rest,
             changes=b""
             if before is None or before.tick != tick - 1
             else _event("changes", {**rest, **_difference(before.functions, functions, before.workers, workers)}),

@@ -7,6 +7,7 @@ whole ones where they are of rows, so that a row stays the same as long as what 
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -182,6 +183,7 @@ def memory_bytes() -> int | None:
         return None
 
 
+@cache
 def package_version() -> str:
     """Of gearman_trio; ``"0"`` where it is not installed."""
     try:
@@ -192,6 +194,8 @@ def package_version() -> str:
 
 def _quantiles(histogram: Histogram) -> dict[str, float | None]:
     """About how long half of them took at most, and all but a twentieth, in seconds; nothing where there are none."""
+    if not histogram.counts:
+        return {"p50": None, "p95": None}
     return {"p50": _rounded(histogram.quantile(0.5)), "p95": _rounded(histogram.quantile(0.95))}
 
 

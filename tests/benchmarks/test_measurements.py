@@ -15,6 +15,7 @@ from benchmarks.instructions import count_instructions
 from benchmarks.loads import LOADS, measure_loads
 from benchmarks.plots import Curve, draw, measure_queue, measure_sleepers
 from benchmarks.rest import measure_rest
+from benchmarks.web import measure_web
 
 from ..peers import require
 
@@ -127,6 +128,15 @@ def test_instructions() -> None:
     few, many = count_instructions("encode", 10), count_instructions("encode", 1_000)
 
     assert 1_000 < (many - few) / 990 < 100_000
+
+
+def test_the_web_interface_beside_a_load() -> None:
+    table = measure_web(1, 0.02, progress=told)
+
+    assert ["without --web", "with --web", "with the page open", "with the running jobs open"] == [
+        row[0] for row in table.rows
+    ]
+    assert "1.00x" == table.rows[0][2]
 
 
 @pytest.mark.interop

@@ -41,7 +41,15 @@ function take(event) {
     functions.set(row.function, { ...row, note: remark(row), p50: row.run_seconds?.p50, p95: row.run_seconds?.p95,
       oldest: row.waiting_since ? -row.waiting_since : null });
   }
-  for (const key of news.functions_gone) functions.delete(key);
+  for (const key of news.functions_gone) { functions.delete(key); live.sparks.delete(key); }
+  // From the last hour on, one value in twenty seconds, as the server keeps them.
+  if (!live.sparkedAt || news.time - live.sparkedAt >= 20) {
+    live.sparkedAt = news.time;
+    for (const [key, row] of functions) {
+      const before = live.sparks.get(key);
+      if (before || row.queued) live.sparks.set(key, [...(before ?? [0]), row.queued].slice(-180));
+    }
+  }
   for (const row of news.workers) able.set(row.connection, { ...row, list: row.abilities.join(", "), asleep: Number(row.sleeping) });
   for (const key of news.workers_gone) able.delete(key);
   live.server = news.server;
