@@ -204,7 +204,8 @@ LISTENING_OPTIONS: Final = [
         kind=Kind("NAME", str.lower),
         repeated=True,
         default=[],
-        help="A name by which browsers may ask --web, besides those of this machine and IP addresses.",
+        help="A name by which --web, and --http-port on this machine alone, may be asked, besides those of this "
+        "machine and IP addresses.",
     ),
     Option(
         name="web-hide-workloads",

@@ -64,7 +64,7 @@ async def run_server(launch: Launch, ready: Callable[[], None] = lambda: None) -
                 partial(serve, listeners=listeners, options=launch.options, store=launch.store, on_open=show)
             )
         if gateway:
-            await _start_gateway(nursery, server, gateway)
+            await _start_gateway(nursery, server, gateway, launch)
         process = _Process(launch, server)
         with pid_file.held() if pid_file else nullcontext():
             # Before anyone is told that it is ready: who starts it may stop it at once.
@@ -111,10 +111,13 @@ async def _start_web(
     logger.log(NOTICE, "web: %s", ", ".join(urls))
 
 
-async def _start_gateway(nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener]) -> None:
+async def _start_gateway(
+    nursery: trio.Nursery, server: Server, listeners: list[trio.SocketListener], launch: Launch
+) -> None:
     from ..web import serve_gateway  # noqa: PLC0415 an extra
 
-    urls: list[str] = await nursery.start(partial(serve_gateway, server, listeners=listeners))
+    running_jobs = partial(serve_gateway, server, listeners=listeners, hosts=launch.web_hosts)
+    urls: list[str] = await nursery.start(running_jobs)
     logger.log(NOTICE, "http: %s", ", ".join(urls))
 
 

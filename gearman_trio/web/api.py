@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
@@ -29,7 +29,7 @@ from ..names import function_name, unique_id
 from .answers import NO_STORE
 from .asking import accepted_type, path_bytes, prefers, wait_seconds
 from .content import content_member, gather_pieces, json_pieces, read_content
-from .door import JobLimits, Outcome, Submission, while_there
+from .door import Door, JobLimits, Outcome, Submission, while_there
 from .problems import problem_of
 from .results import Kept, Results
 from .snapshot import package_version, text
@@ -74,8 +74,8 @@ class Api:
         """They come before others that begin as they do."""
         return [
             Route("/api/v1/openapi.json", self._describe),
-            Route("/api/v1/functions/{name:path}/jobs", _Endpoint(self._submit), methods=["POST"]),
-            Route("/api/v1/jobs/{handle:path}/result", _Endpoint(self._result), methods=["GET"]),
+            Route("/api/v1/functions/{name:path}/jobs", _Endpoint(self._door, self._submit), methods=["POST"]),
+            Route("/api/v1/jobs/{handle:path}/result", _Endpoint(self._door, self._result), methods=["GET"]),
         ]
 
     async def _describe(self, request: Request) -> Response:
@@ -134,19 +134,23 @@ class Api:
 class _Endpoint:
     """An ASGI application that answers with a response, or has sent one itself; errors become problem details."""
 
-    def __init__(self, answer: Callable[[Request, Send], Any]) -> None:
+    def __init__(self, door: Door, answer: Callable[[Request, Send], Awaitable[Response | None]]) -> None:
+        self._door = door
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+        with self._door.request():
+            response = await self._respond(Request(scope, receive, send), send)
+            if response is not None:
+                await response(scope, receive, send)
+
+    async def _respond(self, request: Request, send: Send) -> Response | None:
         try:
-            response = await self._answer(request, send)
+            return await self._answer(request, send)
         except (GearmanError, HTTPException) as exc:
-            response = problem_of(exc)
+            return problem_of(exc)
         except ClientDisconnect:
-            return
-        if response is not None:
-            await response(scope, receive, send)
+            return None
 
 
 class _Result(Response):

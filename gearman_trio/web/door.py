@@ -6,8 +6,8 @@ ends unheard.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -114,7 +114,7 @@ class JobNotDone(JobError):
 class Door:
     """Takes jobs from requests, within limits.
 
-    The mutable state is how many requests wait, and how much of their bodies is held.
+    The mutable state is how many requests are there, how many of them wait, and how much of their bodies is held.
 
     Args:
         server: runs the broker.
@@ -124,8 +124,28 @@ class Door:
     def __init__(self, server: Server, limits: JobLimits) -> None:
         self.limits = limits
         self._server = server
+        self._requests = 0
         self._waiting = 0
         self._body_bytes = 0
+        # There while a task waits for the last of the requests.
+        self._quiet: trio.Event | None = None
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """A request is there, from its beginning until its answer is sent."""
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if self._quiet is not None and not self._requests:
+                self._quiet.set()
+
+    async def finish(self) -> None:
+        """Where the job server takes no more jobs, wait until each request is answered: all their jobs have ended."""
+        while self._requests and not self._server.accepting:
+            self._quiet = trio.Event()
+            await self._quiet.wait()
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:

@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ..client import Priority
 from ..errors import ConfigError, GearmanError, JobError, JobFailed, JobRaised
@@ -62,7 +63,7 @@ def gateway_app(door: Door, admit: Callable[[Request], None]) -> Starlette:
     """The application, to take jobs through a door from requests that are admitted."""
     gateway = _Gateway(door, admit)
     return Starlette(
-        routes=[Route("/{function:path}", gateway.call, methods=list(_METHODS))],
+        routes=[Route("/{function:path}", gateway, methods=list(_METHODS))],
         exception_handlers={HTTPException: gateway.refuse, Exception: defect},
     )
 
@@ -73,7 +74,12 @@ class _Gateway:
         self._admit = admit
         self._headers = {**NO_STORE, "Server": f"Gearman/{package_version()}"}
 
-    async def call(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._door.request():
+            response = await self._respond(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
         """Run the job that a request asks for."""
         try:
             self._admit(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterable, Sequence
-from functools import partial
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
 import attrs
@@ -24,8 +24,9 @@ from starlette.types import ASGIApp
 from ..server import Server
 from ..transport import Address
 from .app import make_app
-from .door import JobLimits
-from .gateway import make_gateway
+from .door import Door, JobLimits
+from .gateway import gateway_app, refuse_browsers
+from .guard import Guard
 from .history import History
 from .results import Results
 
@@ -38,6 +39,9 @@ _HEAD_BYTES: Final = 16 * 1024
 
 #: How long a connection may be without a request, or take to send the head of one.
 _IDLE_SECONDS: Final = 10.0
+
+#: How long it may take to answer the last requests when the job server has ended, which has answered all of them.
+_LAST_ANSWERS_SECONDS: Final = 2.0
 
 #: How long a peer may take nothing of what is sent to it, or be gone without a word.
 _STALLED_MS: Final = 20_000
@@ -113,7 +117,7 @@ async def serve_web(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(history.run)
         nursery.start_soon(results.run)
-        task_status.started(await nursery.start(_serve, app, listeners, limits.connections))
+        task_status.started(await nursery.start(_serve, app, listeners, limits.connections, results.door))
 
 
 async def serve_gateway(
@@ -123,6 +127,7 @@ async def serve_gateway(
     port: int = 8080,
     listeners: Sequence[trio.SocketListener] | None = None,
     limits: WebLimits | None = None,
+    hosts: Iterable[str] = (),
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run jobs for whoever asks by gearmand's protocol over HTTP, until cancelled.
@@ -135,6 +140,8 @@ async def serve_gateway(
         port: TCP port; 0 for a free one.
         listeners: Trio listeners to serve instead of opening any; they are closed at the end.
         limits: what it may take.
+        hosts: names by which it may be asked where it listens on this machine alone, besides those of this machine and
+            IP addresses; elsewhere it may be asked by any.
         task_status: for ``nursery.start``: started with the URLs when the listeners are open.
 
     Raises:
@@ -145,22 +152,38 @@ async def serve_gateway(
     limits = limits or WebLimits()
     if listeners is None:
         listeners = await trio.open_tcp_listeners(port, host=host)
-    await _serve(make_gateway(server, limits=limits.jobs), listeners, limits.connections, task_status=task_status)
+    door = Door(server, limits.jobs)
+    app: ASGIApp = gateway_app(door, refuse_browsers)
+    if all(ip_address(listener.socket.getsockname()[0]).is_loopback for listener in listeners):
+        # A page of another site, whose name was made to lead here, would not be from another site to a browser.
+        app = Guard(app, [host, socket.gethostname(), *hosts])
+    await _serve(app, listeners, limits.connections, door, task_status=task_status)
 
 
 async def _serve(
     app: ASGIApp,
     listeners: Sequence[trio.SocketListener],
     most: int,
+    door: Door,
     *,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve an application on at most so many connections."""
+    """Serve an application on at most so many connections, until cancelled.
+
+    Where that is because the job server has ended, the answers of jobs that ended before it are sent first.
+    """
     urls = [f"http://{Address(*listener.socket.getsockname()[:2])}/" for listener in listeners]
     connections = _Connections(wrap_app(cast(ASGIFramework, app), 0, "asgi"), most)
+    serving = trio.CancelScope(shield=True)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(trio.serve_listeners, connections.serve, list(listeners)))
+        await nursery.start(connections.accept, list(listeners), serving)
         task_status.started(urls)
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(_LAST_ANSWERS_SECONDS, shield=True):
+                await door.finish()
+            serving.cancel(reason="the web interface ends")
 
 
 class _Tcp(TCPServer):
@@ -185,6 +208,12 @@ class _Connections:
         self._config.errorlog = None
         self._context = WorkerContext(None)
         self._count = 0
+
+    async def accept(
+        self, listeners: list[trio.SocketListener], serving: trio.CancelScope, *, task_status: trio.TaskStatus[object]
+    ) -> None:
+        with serving:
+            await trio.serve_listeners(self.serve, listeners, task_status=task_status)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         if self._count >= self._most:

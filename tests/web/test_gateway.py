@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
-from gearman_trio import Abilities, Fail, Job, Server, ServerOptions, open_server, open_worker
+from gearman_trio import Abilities, Fail, Job, Server, ServerOptions, open_server, open_worker, run_worker, serve
 from gearman_trio.web import JobLimits, WebLimits, serve_gateway
 
 from .conftest import PATIENCE, Answer, Site
@@ -67,7 +68,7 @@ async def worker(site: Site) -> AsyncIterator[None]:
 
 
 async def send(site: Site, method: str, path: str, body: bytes = b"", headers: str = "") -> Answer:
-    lines = [f"{method} {path} HTTP/1.1", "Host: here", "Connection: close", f"Content-Length: {len(body)}"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}"]
     head = "\r\n".join([*lines, headers, ""])
     return Answer.parse(await site.send(head.encode("latin-1") + body))
 
@@ -106,8 +107,10 @@ async def test_headers_are_written_as_gearmand_does(site: Site, worker: None) ->
 
 
 async def test_chunked_body_and_several_requests_on_a_connection(site: Site, worker: None) -> None:
-    chunked = b"POST /reverse HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-    last = b"GET /reverse HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    chunked = (
+        b"POST /reverse HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    )
+    last = b"GET /reverse HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
     data = await site.send(chunked * 3 + last)
 
@@ -204,8 +207,8 @@ async def test_full_queue(site: Site) -> None:
         ("POST", "/f", "X-Gearman-Background: perhaps\r\n", 400, "expected one of false, true, got 'perhaps'"),
         ("POST", "/f", "Prefer: wait=soon\r\n", 400, "whole number of seconds, got 'soon'"),
         ("POST", "/f", "Prefer: wait=0\r\n", 504, "0 seconds"),
-        ("POST", "/f", "Origin: http://elsewhere.example\r\n", 403, "pages"),
-        ("GET", "/f", "Sec-Fetch-Site: cross-site\r\n", 403, "pages"),
+        ("POST", "/f", "Origin: http://localhost\r\n", 403, "pages in browsers may not"),
+        ("POST", "/f", "Sec-Fetch-Site: same-site\r\n", 403, "pages in browsers may not"),
     ],
 )
 async def test_refusal_says_what_was_expected(
@@ -219,6 +222,14 @@ async def test_refusal_says_what_was_expected(
         assert status == answer.json["status"]
         assert detail in answer.json["detail"]
     assert not site.server.statistics().counters.submitted or status == 504
+
+
+async def test_name_that_leads_to_this_machine_is_none_of_it(site: Site) -> None:
+    data = b"GET /f HTTP/1.1\r\nHost: elsewhere.example\r\nConnection: close\r\n\r\n"
+    answer = Answer.parse(await site.send(data))
+
+    assert (403, True) == (answer.status, "not known as 'elsewhere.example'" in answer.json["detail"])
+    assert not site.server.statistics().counters.submitted
 
 
 async def test_job_that_is_not_done_in_time_is_let_go(site: Site) -> None:
@@ -239,7 +250,7 @@ async def test_nobody_waits_longer_than_allowed(site: Site) -> None:
 
 async def test_peer_that_leaves_takes_its_queued_job_with_it(site: Site) -> None:
     async with await site.connect() as stream:
-        await stream.send_all(b"POST /nobody HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        await stream.send_all(b"POST /nobody HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         await wait_queued(site.server, 1)
 
     await wait_queued(site.server, 0)
@@ -249,7 +260,7 @@ async def test_peer_that_leaves_takes_its_queued_job_with_it(site: Site) -> None
 @pytest.mark.parametrize("limits", [JobLimits(waiting=1)])
 async def test_waiting_requests_are_limited(site: Site) -> None:
     async with await site.connect() as stream:
-        await stream.send_all(b"POST /nobody HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        await stream.send_all(b"POST /nobody HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         await wait_queued(site.server, 1)
         answer = await send(site, "POST", "/f")
     await wait_queued(site.server, 0)
@@ -268,7 +279,7 @@ async def test_waiting_requests_are_limited(site: Site) -> None:
     ],
 )
 async def test_body_that_is_too_long_is_not_read(site: Site, request_: bytes) -> None:
-    answer = Answer.parse(await site.send(b"POST /f HTTP/1.1\r\nHost: h\r\n" + request_))
+    answer = Answer.parse(await site.send(b"POST /f HTTP/1.1\r\nHost: localhost\r\n" + request_))
 
     assert (413, True) == (answer.status, "1000 bytes" in answer.json["detail"])
 
@@ -276,7 +287,7 @@ async def test_body_that_is_too_long_is_not_read(site: Site, request_: bytes) ->
 @pytest.mark.parametrize("limits", [JobLimits(body_bytes=1000, body_seconds=60)])
 async def test_bodies_are_limited_together(site: Site) -> None:
     async with await site.connect() as stream:
-        await stream.send_all(b"POST /f HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + b"x" * 900)
+        await stream.send_all(b"POST /f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n" + b"x" * 900)
         with trio.fail_after(PATIENCE):
             # Until what the other one sent has been read.
             while 503 != (answer := await send(site, "POST", "/f", b"x" * 101, "Prefer: wait=0\r\n")).status:
@@ -290,9 +301,43 @@ async def test_bodies_are_limited_together(site: Site) -> None:
 
 @pytest.mark.parametrize("limits", [JobLimits(body_seconds=0.1)])
 async def test_body_that_does_not_come(site: Site) -> None:
-    answer = Answer.parse(await site.send(b"POST /f HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc"))
+    answer = Answer.parse(await site.send(b"POST /f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc"))
 
     assert (408, True) == (answer.status, "3 bytes of the body came" in answer.json["detail"])
+
+
+async def test_job_that_ends_while_the_server_drains_is_answered() -> None:
+    running, go, answered = trio.Event(), trio.Event(), trio.Event()
+    holding = Abilities()
+    answers: list[Answer] = []
+
+    @holding.function
+    async def hold(workload: bytes) -> bytes:
+        running.set()
+        await go.wait()
+        return workload
+
+    async def ask(site: Site) -> None:
+        answers.append(await send(site, "POST", "/hold", b"abc"))
+        answered.set()
+
+    async with trio.open_nursery() as asking, trio.open_nursery() as process:
+        server: Server = await process.start(partial(serve, port=0))
+        (url,) = await process.start(partial(serve_gateway, server, port=0))
+        asking.start_soon(partial(run_worker, holding, server.url))
+        asking.start_soon(ask, Site(server, url))
+        await running.wait()
+        asking.start_soon(server.drain)
+        await trio.testing.wait_all_tasks_blocked()
+        go.set()
+        await server.wait_ended()
+        # As the command does.
+        process.cancel_scope.cancel()
+        with trio.CancelScope(shield=True), trio.fail_after(PATIENCE):
+            await answered.wait()
+        asking.cancel_scope.cancel()
+
+    assert [(200, b"abc")] == [(answer.status, answer.body) for answer in answers]
 
 
 async def test_draining_server_takes_no_job(site: Site) -> None:

@@ -83,12 +83,12 @@ async def assert_nothing_is_left(site: Site) -> None:
                 break
             await trio.sleep(0.01)
         # Connections that have ended may count until that is noticed.
-        while not (answer := await site.send(b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")):
+        while not (answer := await site.send(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")):
             pass
     assert b"WORK_COMPLETE" in answer
 
 
-POST = b"POST /echo HTTP/1.1\r\nHost: h\r\n"
+POST = b"POST /echo HTTP/1.1\r\nHost: localhost\r\n"
 
 MALFORMED = [
     b"\r\n" * 1000,
@@ -98,10 +98,10 @@ MALFORMED = [
     b"POST /echo\r\n\r\n",
     b"POST /echo HTTP/9.9\r\n\r\n",
     b"POST /echo HTTP/1.1\r\n\r\n",
-    b"POST \xff\xfe HTTP/1.1\r\nHost: h\r\n\r\n",
-    b"POST http://elsewhere.example/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nPrefer: wait=0\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
-    b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"POST \xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST http://elsewhere.example/echo HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=0\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"CONNECT h:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     POST + b"Content-Length: -1\r\n\r\n",
     POST + b"Content-Length: x\r\n\r\n",
     POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
@@ -114,9 +114,9 @@ MALFORMED = [
     POST + b"X : a\r\n\r\n",
     POST + b"X: " + b"x" * 100_000 + b"\r\n\r\n",
     POST + b"X: y\r\n" * 20_000 + b"\r\n",
-    b"POST /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-    b"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBs"
-    b"ZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    b"POST /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 1000,
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0" + b"\0\x0f\xff\x01\x05\0\0\0\x01" + bytes(4095),
 ]
@@ -148,7 +148,9 @@ async def test_peers_that_leave_while_their_jobs_run(site: Site) -> None:
     async with neighbours(site.server):
         for number in range(30):
             async with await site.connect() as stream:
-                await stream.send_all(b"POST /nobody%d HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx" % number)
+                await stream.send_all(
+                    b"POST /nobody%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx" % number
+                )
                 # For the others it is left to chance how far the request has come.
                 if number % 2:
                     await wait_queued(site.server)
@@ -170,7 +172,7 @@ async def test_pipelined_requests_wait_for_each_other(site: Site) -> None:
     count = 200
     request = POST + b"Content-Length: 3\r\n\r\nabc"
     async with neighbours(site.server):
-        data = await site.send(request * count + b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        data = await site.send(request * count + b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
     assert count == data.count(b"\r\n\r\nabc")
     await assert_nothing_is_left(site)
@@ -199,7 +201,7 @@ async def test_many_requests_at_once_over_one_connection(site: Site) -> None:
 
 async def test_result_that_is_flooded_is_cut(site: Site) -> None:
     async with neighbours(site.server):
-        answer = await site.send(b"GET /flood HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        answer = await site.send(b"GET /flood HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
     assert b" 502 " in answer.partition(b"\r\n")[0]
     await assert_nothing_is_left(site)
