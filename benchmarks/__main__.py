@@ -135,14 +135,7 @@ def _add_comparisons(commands: _Commands) -> None:
     loads.add_argument("--most", type=int, default=1_000_000, help="the most jobs of a load (default: a million)")
     loads.add_argument("--seconds", type=float, default=5.0, help="how long connections at rest are watched")
 
-    durable = commands.add_parser("durable", help="stored jobs: beside gearmand, at a start, larger than memory")
-    durable.set_defaults(measure=_durable)
-    durable.add_argument("--only", nargs="+", choices=list(BACKENDS), help="which databases", metavar="DATABASE")
-    durable.add_argument("--part", choices=["stores", "foreground", "replay", "spilling", "all"], default="all")
-    durable.add_argument("--rounds", type=int, default=1)
-    durable.add_argument("--jobs", type=int, default=100_000, help="stored by ours; gearmand stores a 200th")
-    durable.add_argument("--replayed", type=int, default=1_000_000, help="in the store at a start")
-    durable.add_argument("--megabytes", type=int, default=500, help="of the queue larger than memory")
+    _add_durable(commands)
 
     plots = commands.add_parser("plots", help="jobs/s by the length of the queue, and by sleeping workers")
     plots.set_defaults(measure=_plots)
@@ -180,6 +173,17 @@ def _add_own_costs(commands: _Commands) -> None:
     large.set_defaults(measure=_large)
     large.add_argument("--only", nargs="+", choices=list(CASES), help="which cases", metavar="CASE")
     large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
+
+
+def _add_durable(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    durable = commands.add_parser("durable", help="stored jobs: beside gearmand, at a start, larger than memory")
+    durable.set_defaults(measure=_durable)
+    durable.add_argument("--only", nargs="+", choices=list(BACKENDS), help="which databases", metavar="DATABASE")
+    durable.add_argument("--part", choices=["stores", "foreground", "replay", "spilling", "all"], default="all")
+    durable.add_argument("--rounds", type=int, default=1)
+    durable.add_argument("--jobs", type=int, default=100_000, help="stored by ours; gearmand stores a 200th")
+    durable.add_argument("--replayed", type=int, default=1_000_000, help="in the store at a start")
+    durable.add_argument("--megabytes", type=int, default=500, help="of the queue larger than memory")
 
 
 def main() -> int:
