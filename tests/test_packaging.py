@@ -147,6 +147,8 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
         "gearman_trio.web.asking": {"starlette"},
         "gearman_trio.web.door": {"starlette"},
         "gearman_trio.web.gateway": {"starlette"},
+        "gearman_trio.web.guard": {"starlette"},
+        "gearman_trio.web.jobs": {"starlette"},
         "gearman_trio.web.page": {"starlette"},
         "gearman_trio.web.problems": {"starlette"},
         "gearman_trio.web.results": {"starlette"},
