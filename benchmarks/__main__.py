@@ -158,6 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     instructions.set_defaults(measure=_instructions)
     instructions.add_argument("--repeats", type=int, default=1_000)
 
+    _add_last(commands)
+    return parser
+
+
+def _add_last(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     web = commands.add_parser("web", help="what the web interface costs the jobs")
     web.set_defaults(measure=_web)
     web.add_argument("--rounds", type=int, default=5)
@@ -167,7 +172,6 @@ def _parser() -> argparse.ArgumentParser:
     large.set_defaults(measure=_large)
     large.add_argument("--only", nargs="+", choices=list(CASES), help="which cases", metavar="CASE")
     large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
-    return parser
 
 
 def main() -> int:

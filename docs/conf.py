@@ -49,7 +49,7 @@ napoleon_use_ivar = True
 # No inventory of another project is fetched, so that the build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(builtins|collections|contextlib|enum|os|pathlib|ssl|types|typing|typing_extensions)(\..*)?"),
-    (r"py:.*", r"(attr|attrs|datetime|outcome|starlette|trio|typer|click)(\..*)?"),
+    (r"py:.*", r"(attr|attrs|datetime|opentelemetry|outcome|starlette|trio|typer|click)(\..*)?"),
     (r"py:.*", r"gearman_trio(\..*)?\._.*"),  # private type variables
     (r"py:.*", r"[a-z]+"),  # int, bytes, and words that napoleon takes for a type
     (r"py:(class|exc|obj)", r"(Exception|BaseException|ValueError|OSError|IntEnum|Enum|None)"),

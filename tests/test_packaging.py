@@ -141,6 +141,7 @@ def test_module_imports_only_what_is_installed_with_it(path: Path) -> None:
     # Imported where they are needed, and an error names the extra where they are not there.
     extras = {
         "gearman_trio.cli.reload": {"watchfiles"},
+        "gearman_trio.tracing": {"opentelemetry"},
         "gearman_trio.web.actions": {"starlette"},
         "gearman_trio.web.answers": {"starlette"},
         "gearman_trio.web.api": {"starlette"},

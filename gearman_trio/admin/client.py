@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,6 +103,8 @@ class AdminClient:
         state: Literal["committing", "fetching", "queued", "running", "scheduled"] | None = None,
         priority: Literal["high", "normal", "low"] | None = None,
         unique: str | bytes | None = None,
+        older: float | None = None,
+        younger: float | None = None,
         limit: int | None = None,
     ) -> list[FunctionJobRow]:
         """The jobs of a function in the order of their handles. Of this server alone.
@@ -111,12 +114,19 @@ class AdminClient:
             state: only jobs in this state.
             priority: only jobs of this priority.
             unique: only jobs with this unique ID, written as the rows have it.
+            older: only jobs that were submitted at least so many seconds ago.
+            younger: only jobs that were submitted less than so many seconds ago.
             limit: at most so many jobs.
+
+        Raises:
+            ConfigError: a number of seconds is not one, from 0 on.
         """
         words = [b"list jobs", _word(function_name(name))]
         words += [b"state=" + _word(state)] if state is not None else []
         words += [b"priority=" + _word(priority)] if priority is not None else []
         words += [b"unique=" + (_word(unique) if unique else b"")] if unique is not None else []
+        words += [b"older=" + _ms(older)] if older is not None else []
+        words += [b"younger=" + _ms(younger)] if younger is not None else []
         words += [b"limit=%d" % limit] if limit is not None else []
         return [FunctionJobRow.parse(line) for line in await self._table(b" ".join(words))]
 
@@ -239,6 +249,12 @@ def _word(value: str | bytes) -> bytes:
             f"expected a word without blanks and control characters, as the text protocol needs it, got {value!r}"
         )
     return word
+
+
+def _ms(seconds: float) -> bytes:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ConfigError(f"expected a number of seconds from 0 on, got {seconds!r}")
+    return b"%d" % round(seconds * 1000)
 
 
 def _shown(command: bytes) -> str:

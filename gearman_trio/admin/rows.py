@@ -135,6 +135,7 @@ class FunctionJobRow:
         clients: how many connections hear of it.
         workload_bytes: how long its workload is.
         run_at: epoch seconds before which it is not queued, 0 for at once.
+        age_ms: how long ago it was submitted.
     """
 
     handle: str
@@ -146,12 +147,13 @@ class FunctionJobRow:
     clients: int
     workload_bytes: int
     run_at: int
+    age_ms: int
 
     @classmethod
     def parse(cls, line: str) -> FunctionJobRow:
-        """Read ``HANDLE\\tUNIQUE\\tPRIORITY\\tSTATE\\tATTEMPTS\\tBACKGROUND\\tCLIENTS\\tBYTES\\tRUN-AT``."""
-        handle, unique, priority, state, *numbers = split_row(line, 9)
-        attempts, background, clients, workload_bytes, run_at = read_integers(line, numbers)
+        """Read ``HANDLE\\tUNIQUE\\tPRIORITY\\tSTATE\\tATTEMPTS\\tBACKGROUND\\tCLIENTS\\tBYTES\\tRUN-AT\\tAGE``."""
+        handle, unique, priority, state, *numbers = split_row(line, 10)
+        attempts, background, clients, workload_bytes, run_at, age_ms = read_integers(line, numbers)
         return cls(
             handle=handle,
             unique=unique,
@@ -162,6 +164,7 @@ class FunctionJobRow:
             clients=clients,
             workload_bytes=workload_bytes,
             run_at=run_at,
+            age_ms=age_ms,
         )
 
 

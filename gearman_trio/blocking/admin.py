@@ -132,12 +132,17 @@ class AdminClient:
         state: Literal["committing", "fetching", "queued", "running", "scheduled"] | None = None,
         priority: Literal["high", "normal", "low"] | None = None,
         unique: str | bytes | None = None,
+        older: float | None = None,
+        younger: float | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> list[FunctionJobRow]:
         """The jobs of a function in the order of their handles."""
         return self._ask(
-            lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=unique, limit=limit), timeout
+            lambda admin: admin.function_jobs(
+                name, state=state, priority=priority, unique=unique, older=older, younger=younger, limit=limit
+            ),
+            timeout,
         )
 
     def function_activity(self, *, timeout: float | None = None) -> list[FunctionActivityRow]:

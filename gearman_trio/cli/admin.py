@@ -25,7 +25,7 @@ from ..admin import (
     open_admin,
 )
 from .destination import Destination, asks_server
-from .options import FunctionArgument, JsonOption, whole_number
+from .options import FunctionArgument, JsonOption, finite_seconds, whole_number
 from .running import run_async
 
 __all__ = ["app", "print_rows"]
@@ -190,6 +190,14 @@ def list_command(
     unique: Annotated[
         str | None, typer.Option("--unique", "-u", metavar="ID", help="Only with this unique ID.")
     ] = None,
+    older: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", parser=finite_seconds, help="Only if submitted at least so long ago."),
+    ] = None,
+    younger: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", parser=finite_seconds, help="Only if submitted since so long ago."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", metavar="N", parser=whole_number(0), help="At most so many.")
     ] = None,
@@ -200,7 +208,10 @@ def list_command(
     key = None if unique is None else os.fsencode(unique)
     name = os.fsencode(function)
     rows = _ask(
-        destination, lambda admin: admin.function_jobs(name, state=state, priority=priority, unique=key, limit=limit)
+        destination,
+        lambda admin: admin.function_jobs(
+            name, state=state, priority=priority, unique=key, older=older, younger=younger, limit=limit
+        ),
     )
     print_rows(FunctionJobRow, rows, as_json=as_json)
 

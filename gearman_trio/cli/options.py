@@ -28,6 +28,7 @@ __all__ = [
     "UniqueOption",
     "VerboseOption",
     "checked",
+    "finite_seconds",
     "seconds",
     "server_address",
     "whole_number",
@@ -78,6 +79,14 @@ def seconds(value: str | float) -> float:
         number = math.nan
     if not number >= 0:
         raise typer.BadParameter(f"expected a number of seconds of at least 0, got {value!r}")
+    return number
+
+
+def finite_seconds(value: str | float) -> float:
+    """A parser of a number of seconds, which may not be ``inf``."""
+    number = seconds(value)
+    if math.isinf(number):
+        raise typer.BadParameter(f"expected a number of seconds that is finite, got {value!r}")
     return number
 
 

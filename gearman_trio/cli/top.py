@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .options import JsonOption, ServerOption
+from .destination import Destination, asks_server
+from .options import JsonOption
 from .running import run_async
 from .top_columns import TABLES
 from .top_live import look_once, watch
@@ -31,8 +32,9 @@ def _interval(value: str | float) -> float:
     return seconds
 
 
+@asks_server
 def top_command(
-    server: ServerOption = "127.0.0.1:4730",
+    destination: Destination,
     interval: Annotated[
         float,
         typer.Option("--interval", "-i", metavar="SECONDS", parser=_interval, help="How often it looks."),
@@ -47,9 +49,9 @@ def top_command(
     if as_json and not once:
         raise typer.BadParameter("goes with --once only", param_hint="'--json'")
     if not once:
-        run_async(watch, server, interval)
+        run_async(watch, destination, interval)
         return
-    picture = run_async(look_once, server)
+    picture = run_async(look_once, destination)
     if as_json:
         typer.echo(json.dumps(picture.json()))
     else:

@@ -19,6 +19,7 @@ from rich.live import Live
 
 from ..admin import AdminClient, open_admin
 from ..errors import ConfigError, GearmanError
+from .destination import Destination
 from .top_keys import read_keys, single_keys
 from .top_look import Picture, look
 from .top_screen import age, draw, page_rows
@@ -34,17 +35,17 @@ _SHORTEST_SECONDS: Final = 0.1
 _LONGEST_SECONDS: Final = 60.0
 
 
-async def look_once(server: str) -> Picture:
+async def look_once(server: Destination) -> Picture:
     """One look at a server.
 
     Raises:
         ServersUnavailable: it cannot be reached, or does not answer.
     """
-    async with open_admin(server) as admin:
+    async with open_admin(server.address, ssl_context=server.tls) as admin:
         return await look(admin, None)
 
 
-async def watch(server: str, interval: float) -> None:
+async def watch(server: Destination, interval: float) -> None:
     """Show a server on the terminal until the user leaves.
 
     Raises:
@@ -65,7 +66,7 @@ async def watch(server: str, interval: float) -> None:
 class _Top:
     """What runs. Its mutable state is the view, the last picture, and why there is no newer one."""
 
-    def __init__(self, server: str, interval: float, live: Live) -> None:
+    def __init__(self, server: Destination, interval: float, live: Live) -> None:
         self._server = server
         self._interval = interval
         self._live = live
@@ -81,13 +82,13 @@ class _Top:
         while True:
             try:
                 with trio.fail_after(_PATIENCE_SECONDS) as connecting:
-                    async with open_admin(self._server) as self._admin:
+                    async with open_admin(self._server.address, ssl_context=self._server.tls) as self._admin:
                         connecting.deadline = inf
                         await self._keep_looking(self._admin)
             except GearmanError as exc:
                 self._trouble = str(exc)
             except trio.TooSlowError:
-                self._trouble = f"{self._server} has not answered for {_PATIENCE_SECONDS:g} seconds"
+                self._trouble = f"{self._server.address} has not answered for {_PATIENCE_SECONDS:g} seconds"
             self._admin = None
             self._draw()
             await self._wait()
@@ -157,7 +158,7 @@ class _Top:
         screen = draw(
             self._view,
             picture,
-            header=f"gearman-trio top  {self._server}{kind}  every {self._interval:g} s",
+            header=f"gearman-trio top  {self._server.address}{kind}  every {self._interval:g} s",
             trouble=trouble,
             size=(self._live.console.width, self._live.console.height),
         )

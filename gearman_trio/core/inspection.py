@@ -24,10 +24,10 @@ class Inspection:
         job = self._registry.jobs.get(handle)
         return None if job is None else JobStatistics(job)
 
-    def workload(self, handle: bytes, most: int) -> bytes:
-        """The beginning of a live job's workload; empty where there is no such job."""
+    def workload(self, handle: bytes, most: int) -> bytes | None:
+        """The beginning of a live job's workload; `None` where it is in the store alone, or there is no such job."""
         job = self._registry.jobs.get(handle)
-        return b"" if job is None else bytes(job.workload[:most])
+        return None if job is None or job.missing else bytes(job.workload[:most])
 
     def walk(self, query: JobQuery) -> JobWalk:
         """Look for jobs.

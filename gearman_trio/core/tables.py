@@ -116,15 +116,19 @@ class JobFilter:
         state: one of the numbers that index `STATES`, or -1 for all.
         priority: one of those that index `PRIORITIES`, or -1 for all.
         unique: the unique ID as the table shows it, or `None` for all.
+        older: the least number of milliseconds since its submission, or -1 for all.
+        younger: the number that these must be fewer than, or -1 for all.
         limit: how many jobs at most, or -1 for all.
     """
 
-    __slots__ = ("limit", "priority", "state", "unique")
+    __slots__ = ("limit", "older", "priority", "state", "unique", "younger")
 
     def __init__(self) -> None:
         self.state: int = -1
         self.priority: int = -1
         self.unique: bytes | None = None
+        self.older: int = -1
+        self.younger: int = -1
         self.limit: int = -1
 
     def read(self, word: bytes) -> str:
@@ -137,35 +141,58 @@ class JobFilter:
             self.priority = PRIORITIES.index(text)
         elif name == b"unique":
             self.unique = value
-        elif name == b"limit" and value.isdigit() and len(value) <= 18:
-            self.limit = int(value)
+        elif name in {b"limit", b"older", b"younger"} and value.isdigit() and len(value) <= 18:
+            self._set_number(name, int(value))
         else:
             return (
-                "expected state=committing|fetching|queued|running|scheduled, priority=high|normal|low, "
-                f"unique=ID or limit=NUMBER, got {printable(word).decode('utf-8', 'backslashreplace')}"
+                "expected state=committing|fetching|queued|running|scheduled, priority=high|normal|low, unique=ID, "
+                f"older=MS, younger=MS or limit=NUMBER, got {printable(word).decode('utf-8', 'backslashreplace')}"
             )
         return ""
 
-    def takes(self, job: Job) -> bool:
+    def _set_number(self, name: bytes, number: int) -> None:
+        if name == b"limit":
+            self.limit = number
+        elif name == b"older":
+            self.older = number
+        else:
+            self.younger = number
+
+    def takes(self, job: Job, now: float) -> bool:
         """Whether a job is shown, the limit apart."""
         return (
             job.state != FINISHED
+            and self._takes_age(age_ms(job, now))
             and (self.state < 0 or job.state == self.state)
             and (self.priority < 0 or job.priority == self.priority)
             and (self.unique is None or printable(job.unique) == self.unique)
         )
 
+    def _takes_age(self, age: int) -> bool:
+        return age >= self.older and (self.younger < 0 or age < self.younger)
+
+
+def age_ms(job: Job, now: float) -> int:
+    """For how many milliseconds there has been a job, also in servers that had its store before this one."""
+    # By a clock that was set back meanwhile, such a job may have been submitted in the future.
+    return int(max(now - job.created_at, 0.0) * 1000)
+
 
 def function_job_rows(registry: Registry, function: Function, wanted: JobFilter) -> Iterator[bytes]:
-    """``list jobs``: HANDLE, UNIQUE, PRIORITY, STATE, ATTEMPTS, BACKGROUND, CLIENTS, BYTES, RUN-AT, by handles."""
+    """``list jobs``, by handles.
+
+    HANDLE, UNIQUE, PRIORITY, STATE, ATTEMPTS, BACKGROUND, CLIENTS, BYTES, RUN-AT, AGE in milliseconds.
+    """
     left = wanted.limit
     if left == 0:
         return
+    # Of the moment of the question, not of that of each row, so that filters mean the same for all.
+    now = registry.now
     for job in list(registry.jobs.values()):
-        if job.function is not function or not wanted.takes(job):
+        if job.function is not function or not wanted.takes(job, now):
             yield b""
             continue
-        yield b"%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n" % (
+        yield b"%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n" % (
             job.handle,
             printable(job.unique),
             PRIORITIES[job.priority].encode(),
@@ -175,6 +202,7 @@ def function_job_rows(registry: Registry, function: Function, wanted: JobFilter)
             len(job.clients),
             job.size,
             int(job.run_at),
+            age_ms(job, now),
         )
         left -= 1
         if left == 0:

@@ -49,8 +49,11 @@ class Operator:
         """A live job, or ``None``."""
         return self._hub.inspection.job(handle)
 
-    def workload(self, handle: bytes, most: int) -> bytes:
-        """The first bytes of a live job's workload, at most so many; empty where there is no such job."""
+    def workload(self, handle: bytes, most: int) -> bytes | None:
+        """The first bytes of a live job's workload, at most so many.
+
+        ``None`` where it is in the store alone (`ServerOptions.spill_bytes`), or there is no such job.
+        """
         return self._hub.inspection.workload(handle, most)
 
     async def find(self, query: JobQuery, *, limit: int = 100, look: int = 100_000) -> JobPage:

@@ -25,6 +25,10 @@ _LOCK: Final = "CONCAT('gearman ', MD5(CONCAT(DATABASE(), '.', %s)))"
 #: Rows to a statement that deletes.
 _ROWS: Final = 1000
 
+#: So much goes to the server as one text of several statements.
+_FEW_ROWS: Final = 32
+_FEW_BYTES: Final = 65_536
+
 #: Of a packet, for the other columns and the statement.
 _ROOM_BYTES: Final = 65_536
 
@@ -43,7 +47,8 @@ class MySQLStore(SQLStore):
         return (self._driver.err.Error, TypeError, AttributeError, OSError)
 
     def _connect(self) -> Any:
-        return self._driver.connect(**self._arguments)
+        flag = self._driver.constants.CLIENT.MULTI_STATEMENTS
+        return self._driver.connect(client_flag=flag, **self._arguments)
 
     def _lock(self, cursor: Any) -> bool:
         cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", (self._table,))
@@ -80,6 +85,26 @@ class MySQLStore(SQLStore):
             f"CREATE TABLE IF NOT EXISTS {{t}}_meta (name VARCHAR(40) PRIMARY KEY, value BIGINT) {end}",
         ]
 
+    def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
+        if batch.updates or len(batch.adds) + len(batch.removes) > _FEW_ROWS:
+            super()._write(cursor, batch, last_handle)
+            return
+        if sum([len(job.workload) for job in batch.adds]) > _FEW_BYTES:
+            super()._write(cursor, batch, last_handle)
+            return
+        # Statements and commit go to the server as one, and it is waited for once: that is how soon a client that
+        # waits for each job is answered.
+        together = _Statements(cursor)
+        if batch.adds:
+            self._add(together, batch.adds)
+        if batch.removes:
+            self._remove(together, batch.removes)
+        if last_handle is not None:
+            self._set_meta(together, "last_handle", last_handle)
+        cursor.execute("; ".join([*together.texts, "COMMIT"]))
+        while cursor.nextset():
+            pass
+
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         for job in jobs:
             # PyMySQL would write the text of any object.
@@ -110,6 +135,23 @@ class MySQLStore(SQLStore):
         # A byte may take two in a statement.
         cursor.execute("SELECT @@max_allowed_packet")
         return (int(cursor.fetchone()[0]) - _ROOM_BYTES) // 2
+
+
+class _Statements:
+    """In the place of a cursor: keeps the texts of statements that are to be executed together."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.texts: list[str] = []
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Sequence[Any]) -> None:
+        """As that of a cursor."""
+        self.texts.append(self._cursor.mogrify(sql, parameters))
+
+    def executemany(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """As that of a cursor."""
+        for row in parameters:
+            self.execute(sql, row)
 
 
 def from_url(url: StoreURL) -> MySQLStore:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -84,9 +83,6 @@ class PostgreSQLStore(SQLStore):
             "CREATE TABLE IF NOT EXISTS {t}_servers (epoch bigint PRIMARY KEY, name text, opened float8)",
             "CREATE TABLE IF NOT EXISTS {t}_meta (name text PRIMARY KEY, value bigint)",
         ]
-
-    def _together(self) -> AbstractContextManager[object]:
-        return self._db.pipeline() if self._driver.Pipeline.is_supported() else nullcontext()
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         names = COLUMNS.split(", ")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from ..core import BadRow, Batch, SpilledJob, StoredJob
@@ -104,9 +104,17 @@ class SQLStore(ABC):
     def _max_workload_bytes(self, cursor: Any) -> int:
         """The largest workload that there is room for."""
 
-    def _together(self) -> AbstractContextManager[object]:
-        """Statements in this block, and the commit at its end, may go to the server together."""
-        return nullcontext()
+    def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
+        """Store a batch, and a last handle if there is one, and commit."""
+        if batch.adds:
+            self._add(cursor, batch.adds)
+        if batch.updates:
+            self._update(cursor, batch)
+        if batch.removes:
+            self._remove(cursor, batch.removes)
+        if last_handle is not None:
+            self._set_meta(cursor, "last_handle", last_handle)
+        self._db.commit()
 
     @property
     @abstractmethod
@@ -146,17 +154,11 @@ class SQLStore(ABC):
         with self._session("could not be written") as cursor:
             if self._last_handle is None:
                 self._last_handle = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'last_handle'")
-            with self._together():
-                if batch.adds:
-                    self._add(cursor, batch.adds)
-                if batch.updates:
-                    self._update(cursor, batch)
-                if batch.removes:
-                    self._remove(cursor, batch.removes)
-                if batch.last_handle > self._last_handle or batch.empty:
-                    self._set_meta(cursor, "last_handle", max(batch.last_handle, self._last_handle))
-                self._db.commit()
-        self._last_handle = max(self._last_handle, batch.last_handle)
+            last_handle = max(batch.last_handle, self._last_handle)
+            # An empty batch asks whether the server is there.
+            changed = last_handle > self._last_handle or batch.empty
+            self._write(cursor, batch, last_handle if changed else None)
+        self._last_handle = last_handle
 
     def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""

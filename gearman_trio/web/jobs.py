@@ -69,6 +69,7 @@ class _Jobs:
         if job is not None:
             shown = None if job.spilled else self._server.operator.workload(handle, _PREVIEW_BYTES)
             value = {**job_value(job, self._clock()), "live": True, "timeline": _timeline(job, self._clock())}
+            value["spilled"] = shown is None
             return self._with_workload(value, shown, job.workload_bytes)
         failure = self._failed.find(handle)
         if failure is None:
@@ -76,7 +77,8 @@ class _Jobs:
         value = {**self._failed.value(failure), "live": False, "timeline": _last_words(failure, self._clock())}
         worker = {"connection": 0, "address": failure.address, "client_id": text(failure.worker)}
         kept = None if failure.workload is None else bytes(failure.workload[:_PREVIEW_BYTES])
-        return self._with_workload({**value, "worker": worker}, kept, failure.workload_bytes)
+        value = {**value, "worker": worker, "spilled": False}
+        return self._with_workload(value, kept, failure.workload_bytes)
 
     def _with_workload(self, value: dict[str, Any], shown: bytes | None, size: int) -> Response:
         hidden = self._hide_workloads

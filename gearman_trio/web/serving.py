@@ -163,6 +163,14 @@ async def _serve(
         task_status.started(urls)
 
 
+class _Tcp(TCPServer):
+    """A connection that ends when its peer has left, and does not wait until it has been idle for long enough."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
 class _Connections:
     """Those that are open, of which there are at most `most`."""
 
@@ -187,7 +195,7 @@ class _Connections:
             _cut_when_stalled(stream)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_close_when_cancelled, stream)
-                await TCPServer(self._app, self._config, self._context, ConnectionState({}), cast(Any, stream))
+                await _Tcp(self._app, self._config, self._context, ConnectionState({}), cast(Any, stream))
                 nursery.cancel_scope.cancel(reason="the connection has ended")
         except* Exception:
             # One connection's failure reaches no other, whatever peers bring Hypercorn to.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from typing import Any
 
 import attrs
 import pytest
@@ -16,6 +19,7 @@ from gearman_trio import (
     Address,
     AdminClient,
     Client,
+    ConfigError,
     Job,
     JobFailed,
     Server,
@@ -163,6 +167,7 @@ async def test_jobs_of_one_function(admin: AdminClient, client: Client) -> None:
         clients=0,
         workload_bytes=4,
         run_at=0,
+        age_ms=0,
     )
     second = attrs.evolve(
         first,
@@ -174,13 +179,30 @@ async def test_jobs_of_one_function(admin: AdminClient, client: Client) -> None:
         run_at=4_000_000_000,
     )
 
-    assert [first, second] == await admin.function_jobs("a")
-    assert [first] == await admin.function_jobs("a", state="queued", priority="high", limit=5)
-    assert [second] == await admin.function_jobs("a", unique="")
+    async def listed(**filters: Any) -> list[FunctionJobRow]:
+        return [attrs.evolve(row, age_ms=0) for row in await admin.function_jobs("a", **filters)]
+
+    assert [first, second] == await listed()
+    assert [first] == await listed(state="queued", priority="high", limit=5)
+    assert [second] == await listed(unique="")
+    assert [first, second] == await listed(older=0, younger=3600)
+    assert [] == await listed(older=3600.5)
+    assert [] == await listed(younger=0)
     assert 1 == len(await admin.function_jobs("b", unique="u"))
     assert [] == await admin.function_jobs("a", limit=0)
     with pytest.raises(ServerError, match="function not found"):
         await admin.function_jobs("c")
+    for wrong in (-1, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="expected a number of seconds from 0 on, got "):
+            await admin.function_jobs("a", older=wrong)
+
+
+async def test_jobs_have_an_age(admin: AdminClient, client: Client) -> None:
+    before = time.monotonic()
+    await client.submit("a")
+    (row,) = await admin.function_jobs("a")
+
+    assert 0 <= row.age_ms <= (time.monotonic() - before) * 1000
 
 
 async def test_activity(admin: AdminClient, client: Client, server: Server, nursery: trio.Nursery) -> None:

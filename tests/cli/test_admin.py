@@ -238,10 +238,24 @@ async def test_list(server: Server) -> None:
     first, second = await ask("list", "resize")
 
     assert (handle, "a b", 4, "low") == (first["handle"], first["unique"], first["workload_bytes"], second["priority"])
-    assert [first] == await ask("list", "resize", "-n", "1", "--state", "queued")
-    assert [second] == await ask("list", "resize", "--priority", "low", "-u", "")
-    assert [handle, "a", "b", "normal", "queued", "0", "yes", "0", "4", "0"] == (await ask_table("list", "resize"))[1]
+    assert [handle] == await handles("-n", "1", "--state", "queued")
+    assert [second["handle"]] == await handles("--priority", "low", "-u", "")
+    assert [handle, second["handle"]] == await handles("--older", "0", "--younger", "3600")
+    assert [] == await handles("--older", "3600.5")
+    assert [] == await handles("--younger", "0")
+    *words, age = (await ask_table("list", "resize"))[1]
+    assert [handle, "a", "b", "normal", "queued", "0", "yes", "0", "4", "0"] == words
+    assert age.isdigit()
+    for option in ("--older", "--younger"):
+        for wrong in ("inf", "-1", "soon"):
+            result = await invoke("admin", "list", "resize", option, wrong)
+            assert 2 == result.exit_code
+            assert f"got {wrong!r}" in result.stderr
     assert 2 == (await invoke("admin", "list", "resize", "--state", "lost")).exit_code
+
+
+async def handles(*filters: str) -> list[str]:
+    return [row["handle"] for row in await ask("list", "resize", *filters)]
 
 
 async def test_pause_resume_and_purge(server: Server) -> None:

@@ -25,6 +25,7 @@ CALLS = [
     ["submit", "reverse", "abc"],
     ["admin", "version"],
     ["admin", "maxqueue", "reverse", "5"],
+    ["top", "--once"],
 ]
 
 #: What does not talk to a job server over an address of its own.

@@ -277,9 +277,12 @@ async def test_thousand_functions_on_screens_of_two_sizes() -> None:
         async with open_top(str(server.addresses[0])) as top:
             await top.wait_row("f500", "2")
             await top.wait_for("1 Functions 1000")
+            # The screen comes in pieces; this is its last row.
+            await top.wait_row("f016", "1")
             small = len([line for line in top.lines if line.startswith("f")])
             top.resize(160, 50)
             await top.wait_for("RETRIED")
+            await top.wait_row("f042", "1")
             large = len([line for line in top.lines if line.startswith("f")])
             await top.press("/f999\r")
             await top.wait_for("filter: f999")

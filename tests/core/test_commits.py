@@ -550,7 +550,7 @@ def test_a_job_of_a_paused_function_is_stored_and_kept_from_workers(wire: Durabl
 def test_jobs_that_wait_to_be_stored_are_listed_as_such(wire: DurableWire) -> None:
     wire.peer().send("SUBMIT_JOB_BG", b"f", b"u", b"work")
 
-    row = b"H:t:1\tu\tnormal\tcommitting\t0\t1\t0\t4\t0\n.\n"
+    row = b"H:t:1\tu\tnormal\tcommitting\t0\t1\t0\t4\t0\t0\n.\n"
     assert row == wire.peer().line(b"list jobs f state=committing")
 
 

@@ -253,7 +253,7 @@ def test_the_status_of_a_job_that_is_fetched_is_that_of_a_queued_one(wire: Spill
 
     assert [("STATUS_RES", J1, b"1", b"0", b"0", b"0")] == wire.peer().ask("GET_STATUS", J1)
     assert b"f\t1\t0\t1\n.\n" == wire.peer().line(b"status")
-    assert b"H:t:1\t\tnormal\tfetching\t0\t1\t0\t101\t0\n.\n" == wire.peer().line(b"list jobs f state=fetching")
+    assert b"H:t:1\t\tnormal\tfetching\t0\t1\t0\t101\t0\t0\n.\n" == wire.peer().line(b"list jobs f state=fetching")
     (function,) = wire.broker.functions()
     assert (0, 1) == (function.queued, function.fetching)
     assert wire.broker.has_work()
@@ -374,3 +374,13 @@ def test_held_bytes_are_those_in_memory() -> None:
 
     assert [("JOB_CREATED", J2)] == client.read()
     assert 0 == wire.broker._registry.held_bytes
+
+
+def test_what_is_in_the_store_alone_is_not_shown(wire: SpillingWire) -> None:
+    wire.submit()
+    inspection = wire.broker.inspection
+    job = inspection.job(J1)
+
+    assert inspection.workload(J1, 10) is None
+    assert job is not None
+    assert 101 == job.workload_bytes

@@ -256,9 +256,9 @@ def busy_wire() -> Wire:
     return wire
 
 
-RUNNING = b"H:t:1\tone\thigh\trunning\t1\t0\t1\t4\t0\n"
-QUEUED = b"H:t:3\ttwo words\tlow\tqueued\t0\t1\t0\t0\t0\n"
-SCHEDULED = b"H:t:4\t\tnormal\tscheduled\t0\t1\t0\t0\t99\n"
+RUNNING = b"H:t:1\tone\thigh\trunning\t1\t0\t1\t4\t0\t0\n"
+QUEUED = b"H:t:3\ttwo words\tlow\tqueued\t0\t1\t0\t0\t0\t0\n"
+SCHEDULED = b"H:t:4\t\tnormal\tscheduled\t0\t1\t0\t0\t99\t0\n"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +274,10 @@ SCHEDULED = b"H:t:4\t\tnormal\tscheduled\t0\t1\t0\t0\t99\n"
         (b"limit=2", RUNNING + QUEUED),
         (b"limit=1 state=queued", QUEUED),
         (b"limit=0", b""),
+        (b"older=0", RUNNING + QUEUED + SCHEDULED),
+        (b"older=1", b""),
+        (b"younger=1 state=queued", QUEUED),
+        (b"younger=0", b""),
     ],
 )
 def test_jobs_of_a_function_are_listed_as_asked(filters: bytes, rows: bytes) -> None:
@@ -281,7 +285,32 @@ def test_jobs_of_a_function_are_listed_as_asked(filters: bytes, rows: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"state=new", b"priority=0", b"limit=x", b"limit=-1", b"newest", b"age=5", b"\x01=2"]
+    ("filters", "expected"),
+    [
+        (b"", [(b"H:t:1", 5500), (b"H:t:2", 1500), (b"H:t:3", 0)]),
+        (b"older=1500", [(b"H:t:1", 5500), (b"H:t:2", 1500)]),
+        (b"older=1501", [(b"H:t:1", 5500)]),
+        (b"younger=5500", [(b"H:t:2", 1500), (b"H:t:3", 0)]),
+        (b"older=1000 younger=2000", [(b"H:t:2", 1500)]),
+        (b"older=999999999999999999", []),
+    ],
+)
+def test_jobs_are_listed_by_their_age(filters: bytes, expected: list[tuple[bytes, int]]) -> None:
+    """A millisecond counts when it is over."""
+    wire = Wire()
+    for seconds in (4.0, 1.5005, 0.0):
+        wire.background(b"f")
+        wire.now += seconds
+
+    *rows, end = wire.peer().line(b"list jobs f " + filters).split(b"\n")[:-1]
+
+    assert b"." == end
+    assert expected == [(cells[0], int(cells[-1])) for cells in (row.split(b"\t") for row in rows)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"state=new", b"priority=0", b"limit=x", b"limit=-1", b"newest", b"older=-1", b"younger=1.5", b"age=5", b"\x01=2"],
 )
 def test_wrong_filter_is_named(wrong: bytes) -> None:
     answer = busy_wire().peer().line(b"list jobs f " + wrong)

@@ -15,6 +15,7 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 from gearman_trio import Server, ServerOptions, open_server
+from gearman_trio.testing import MemoryStore
 from gearman_trio.web import WebLimits, serve_web
 
 from ..peers import require
@@ -124,8 +125,20 @@ def hide_workloads() -> bool:
 
 
 @pytest.fixture
-async def site(limits: WebLimits, token: str | None, hide_workloads: bool) -> AsyncIterator[Site]:
-    async with open_server(port=0, options=ServerOptions(), drain_seconds=0) as server, trio.open_nursery() as nursery:
+def store() -> MemoryStore | None:
+    """Where the server keeps background jobs; with one, workloads of more than 100 bytes are there alone."""
+    return None
+
+
+@pytest.fixture
+async def site(
+    limits: WebLimits, token: str | None, hide_workloads: bool, store: MemoryStore | None
+) -> AsyncIterator[Site]:
+    options = ServerOptions(spill_bytes=100)
+    async with (
+        open_server(port=0, options=options, store=store, drain_seconds=0) as server,
+        trio.open_nursery() as nursery,
+    ):
         answering = partial(
             serve_web, server, limits=limits, token=token, hosts=["jobs.example"], hide_workloads=hide_workloads
         )

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from gearman_trio import Abilities, Job, JobError, ServerOptions, open_server, open_worker
+from gearman_trio.testing import MemoryStore
 from gearman_trio.web import serve_web
 from gearman_trio.web.jobs import preview
 
@@ -125,6 +126,16 @@ async def test_workload_is_hidden_where_asked(site: Site) -> None:
     job = (await site.ask(f"/api/v1/jobs/{handle}")).json
 
     assert (None, 6) == (job["workload"], job["workload_bytes"])
+
+
+@pytest.mark.parametrize("store", [MemoryStore()])
+async def test_workload_in_the_store_alone_is_told_to_be_there(site: Site) -> None:
+    async with site.server.open_client() as client:
+        handle = (await client.submit("f", b"w" * 101)).decode()
+
+    job = (await site.ask(f"/api/v1/jobs/{handle}")).json
+
+    assert (None, True, 101) == (job["workload"], job["spilled"], job["workload_bytes"])
 
 
 async def test_jobs_that_have_waited_long(site: Site) -> None:
