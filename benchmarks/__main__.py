@@ -175,7 +175,7 @@ def _add_own_costs(commands: _Commands) -> None:
     large.add_argument("--size", type=int, default=2**31, help="bytes of a workload or result (default: 2 GiB)")
 
 
-def _add_durable(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_durable(commands: _Commands) -> None:
     durable = commands.add_parser("durable", help="stored jobs: beside gearmand, at a start, larger than memory")
     durable.set_defaults(measure=_durable)
     durable.add_argument("--only", nargs="+", choices=list(BACKENDS), help="which databases", metavar="DATABASE")

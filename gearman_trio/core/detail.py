@@ -23,6 +23,7 @@ class JobStatistics:
         created_at: when it was submitted, in monotonic seconds; before the server's start for one that came back.
         since: when it came into its state, likewise.
         workload_bytes: how long its workload is.
+        spilled: whether its workload is in the store alone.
         clients: how many connections hear of it.
         stored: whether it is in the store.
         worker: the number of the connection that runs it; 0 for none.
@@ -46,6 +47,7 @@ class JobStatistics:
         "reducer",
         "run_at",
         "since",
+        "spilled",
         "state",
         "stored",
         "time_limit",
@@ -72,6 +74,7 @@ class JobStatistics:
         self.workload_bytes = job.size
         self.clients = len(job.clients)
         self.stored = job.row != 0
+        self.spilled = job.missing
         self.worker = 0 if worker is None else worker.number
         self.worker_address = "" if worker is None else worker.address
         self.worker_id = b"" if worker is None else worker.client_id

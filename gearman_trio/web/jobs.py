@@ -67,7 +67,7 @@ class _Jobs:
         handle = find_handle(request)
         job = self._server.operator.job(handle)
         if job is not None:
-            shown = self._server.operator.workload(handle, _PREVIEW_BYTES)
+            shown = None if job.spilled else self._server.operator.workload(handle, _PREVIEW_BYTES)
             value = {**job_value(job, self._clock()), "live": True, "timeline": _timeline(job, self._clock())}
             value["spilled"] = shown is None
             return self._with_workload(value, shown, job.workload_bytes)
@@ -149,6 +149,7 @@ def job_value(job: JobStatistics, clock: float) -> dict[str, Any]:
         "workload_bytes": job.workload_bytes,
         "clients": job.clients,
         "stored": job.stored,
+        "spilled": job.spilled,
         "worker": {"connection": job.worker, "address": job.worker_address, "client_id": text(job.worker_id)}
         if job.worker
         else None,

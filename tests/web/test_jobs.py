@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from gearman_trio import Abilities, Job, JobError, open_worker
+from gearman_trio import Abilities, Job, JobError, ServerOptions, open_server, open_worker
 from gearman_trio.testing import MemoryStore
+from gearman_trio.web import serve_web
 from gearman_trio.web.jobs import preview
 
 from .conftest import AUTHORIZATION, PATIENCE, Site
@@ -96,6 +98,24 @@ async def test_workload_is_shown(site: Site) -> None:
     job = (await site.ask(f"/api/v1/jobs/{handle}")).json
 
     assert {"bytes": 8, "shown_bytes": 8, "kind": "json", "text": '{"a": 1}'} == job["workload"]
+
+
+async def test_workload_that_is_in_the_store_alone(tmp_path: Path) -> None:
+    options = ServerOptions(spill_bytes=10)
+    store = f"sqlite:{tmp_path / 'jobs.db'}"
+    async with (
+        open_server(port=0, options=options, store=store, drain_seconds=0) as server,
+        server.open_client() as client,
+        trio.open_nursery() as nursery,
+    ):
+        (url,) = await nursery.start(serve_web, server)
+        handle = (await client.submit("f", b"x" * 100)).decode()
+        # The answer comes before the workload is let go of, or after it.
+        path = f"/api/v1/jobs/{handle}"
+        answer = await Site(server, url).ask_until(path, lambda answer: answer.json["spilled"])
+        nursery.cancel_scope.cancel()
+
+    assert (None, 100, True) == (answer.json["workload"], answer.json["workload_bytes"], answer.json["stored"])
 
 
 @pytest.mark.parametrize("hide_workloads", [True])

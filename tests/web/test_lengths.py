@@ -21,7 +21,7 @@ async def test_queues_of_the_last_hour(mock_clock: trio.testing.MockClock) -> No
         async with server.open_client() as client:
             for name in ("a", "a", b"\xff"):
                 await client.submit(name, b"")
-        await trio.sleep(30)
+        await trio.sleep(25)
         assert {"a": [2], "\\xff": [1]} == history.lengths.value()
         await trio.sleep(2 * 3600)
         nursery.cancel_scope.cancel()

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import cast
 
 import pytest
 import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from hypercorn.typing import ASGIFramework
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from gearman_trio import Abilities, Job, JobError, open_worker
 from gearman_trio.protocol import Decoder, PacketType, encode_request
+from gearman_trio.web import make_app
 
-from .browser import Page
+from .browser import STATE, Page
 from .conftest import TOKEN, Site
 
 P = PacketType
@@ -313,6 +321,36 @@ async def test_running_job_is_requeued_and_failed_job_submitted_again(page: Page
     await page.click("#ask-yes", "Submit it")
     await page.until("return document.querySelector('main td.actions a')?.textContent", "submitted again")
     await page.picture("failed")
+
+
+# ---- in another application ----
+
+
+async def test_page_of_a_mounted_application(chrome: Chrome, site: Site) -> None:
+    """Its addresses are relative."""
+    await submit(site, 1)
+    app = Starlette(routes=[Mount("/some/where", make_app(site.server, token=TOKEN))])
+    config = Config()
+    config.bind, config.loglevel = ["127.0.0.1:0"], "WARNING"
+    async with trio.open_nursery() as nursery:
+        (url,) = await nursery.start(partial(serve, cast(ASGIFramework, app), config))
+        page = Page(chrome, site)
+        # Without the slash at its end, to which it is led.
+        await page.do(lambda driver: driver.get(f"{url}/some/where"))
+        await page.until(STATE, "live")
+        await page.visit("queued")
+        await page.until(ROWS, 1)
+        await unlock(page)
+        await page.click("main table button", "Cancel")
+        await page.click("#ask-yes", "Cancel it")
+        await page.until(ROWS, 0)
+        asked = await page.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert asked
+        assert [] == [name for name in asked if not name.startswith((f"{url}/some/where/api/", "data:"))]
+        await page.do(lambda driver: driver.get("about:blank"))
+        complaints = await page.do(lambda driver: driver.get_log("browser"))  # type: ignore[no-untyped-call] # theirs
+        assert [] == complaints
+        nursery.cancel_scope.cancel()
 
 
 # ---- shapes ----

@@ -134,7 +134,7 @@ function timeline(job) {
 
 function workloadCard(job) {
   const shown = job.workload;
-  if (!shown) return card("Workload", make("p", job.spilled ? "It is in the store." : job.workload_hidden ? `Not shown: the server was started with --web-hide-workloads. ${bytes(job.workload_bytes)}.` : "It was not kept."));
+  if (!shown) return card("Workload", make("p", job.spilled ? `It is in the store alone: ${bytes(job.workload_bytes)}.` : job.workload_hidden ? `Not shown: the server was started with --web-hide-workloads. ${bytes(job.workload_bytes)}.` : "It was not kept."));
   let words = shown.text;
   if (shown.kind === "json") { try { words = JSON.stringify(JSON.parse(words), null, 2); } catch { /* As it is. */ } }
   const part = shown.shown_bytes < shown.bytes ? `the first ${bytes(shown.shown_bytes)} of ${bytes(shown.bytes)}` : bytes(shown.bytes);
