@@ -1,12 +1,13 @@
-"""Jobs in PostgreSQL, by psycopg 3. A batch is a few statements with arrays for parameters, whatever its size."""
+"""Jobs in PostgreSQL, by psycopg 3. A small batch is one statement with arrays for parameters; many jobs are copied."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..core import Batch, StoredJob
+from ..errors import StorageError
 from .drivers import driver
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore
@@ -17,8 +18,9 @@ __all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_passwo
 #: A row is held in memory by the server as a message of at most 1 GiB; hexadecimal it would take twice as much.
 _MAX_WORKLOAD_BYTES: Final = 500_000_000
 
-#: Rows to a statement: few enough for a reasonable size, enough that their number does not matter.
-_ROWS: Final = 2000
+#: What arrays serve best; more jobs are copied, which costs the server less for each, but takes more round trips.
+_FEW_ROWS: Final = 64
+_FEW_BYTES: Final = 1_000_000
 
 #: What libpq is told where the URL does not say: not to wait for a server that is not there.
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
@@ -26,7 +28,38 @@ _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeo
 #: What the server is told for the other direction, in seconds, but for the count. It has no effect on Unix sockets.
 _MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 4}
 
+#: Of the columns.
 _TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
+
+
+def _numbers(values: Iterable[Any]) -> str:
+    # psycopg looks at each value of a list, which costs ten times as much.
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _blobs(values: Iterable[bytes]) -> str:
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    escaped = [value.replace("\\", r"\\").replace('"', r"\"") for value in values]
+    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
+
+
+#: What writes the array of a column, as PostgreSQL reads it; `_numbers` does where nothing is said.
+_WRITERS: Final[dict[str, Callable[[Iterable[Any]], str]]] = {"bytea": _blobs, "text": _texts}
+_ARRAYS: Final = [_WRITERS.get(kind, _numbers) for kind in _TYPES.split(", ")]
+
+_DELETE: Final = "DELETE FROM {t}_jobs WHERE id = ANY(%s::bigint[])"
+
+_KEEP: Final = "INSERT INTO {t}_meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+_UPSERT: Final = (
+    f"INSERT INTO {{t}}_jobs ({COLUMNS}, epoch)"
+    f" SELECT *, %s::bigint FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES.split(', '))})"
+    " ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in [*COLUMNS.split(", ")[1:], "epoch"])
+)
 
 
 class PostgreSQLStore(SQLStore):
@@ -84,17 +117,57 @@ class PostgreSQLStore(SQLStore):
             "CREATE TABLE IF NOT EXISTS {t}_meta (name text PRIMARY KEY, value bigint)",
         ]
 
+    def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
+        for job in batch.adds:
+            if not isinstance(job.workload, bytes):
+                raise StorageError(f"{self.name} could not be written: workload: expected bytes, got {job.workload!r}")
+        if self._fits_one(batch):
+            # A statement that is a transaction by itself, so that the server is waited for once: that is how soon a
+            # client that waits for each job is answered. An earlier read may have begun a transaction.
+            self._db.commit()
+            self._db.autocommit = True
+            cursor.execute(*self._one_statement(batch, last_handle))
+            # Not where that failed: the connection is ended.
+            self._db.autocommit = False
+            return
+        try:
+            super()._write(cursor, batch, last_handle)
+        except self._driver.errors.UniqueViolation:
+            # An earlier commit, which was thought to have failed, has stored some of it.
+            self._db.rollback()
+            self._remove(cursor, [job.row for job in batch.adds])
+            super()._write(cursor, batch, last_handle)
+
+    def _fits_one(self, batch: Batch) -> bool:
+        """Whether a batch can be stored by one statement, no part of which sees what another one does."""
+        adds = batch.adds
+        if batch.updates or len(adds) > _FEW_ROWS or sum([len(job.workload) for job in adds]) > _FEW_BYTES:
+            return False
+        return not adds or not batch.removes or {job.row for job in adds}.isdisjoint(batch.removes)
+
+    def _one_statement(self, batch: Batch, last_handle: int | None) -> tuple[str, list[Any]]:
+        """The statement for a batch without updates, and its parameters. The text depends on what kinds there are."""
+        parts: list[str] = []
+        values: list[Any] = []
+        if batch.removes:
+            parts.append(_DELETE)
+            values.append(_numbers(batch.removes))
+        if last_handle is not None:
+            parts.append(_KEEP)
+            values += "last_handle", last_handle
+        if batch.adds:
+            parts.append(_UPSERT)
+            columns = zip(*batch.adds, strict=True)
+            values += self._epoch, *[write(column) for write, column in zip(_ARRAYS, columns, strict=True)]
+        *others, last = parts
+        named = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(others))
+        return self._sql(f"WITH {named} {last}" if others else last), values
+
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
-        names = COLUMNS.split(", ")
-        arrays = ", ".join(f"%s::{kind}[]" for kind in _TYPES.split(", "))
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in [*names[1:], "epoch"])
-        sql = self._sql(
-            f"INSERT INTO {{t}}_jobs ({COLUMNS}, epoch) SELECT *, %s::bigint FROM unnest({arrays})"
-            f" ON CONFLICT (id) DO UPDATE SET {replaced}"
-        )
-        for start in range(0, len(jobs), _ROWS):
-            columns = [list(column) for column in zip(*jobs[start : start + _ROWS], strict=True)]
-            cursor.execute(sql, (self._epoch, *columns), binary=False)
+        with cursor.copy(self._sql(f"COPY {{t}}_jobs ({COLUMNS}, epoch) FROM STDIN (FORMAT BINARY)")) as copy:
+            copy.set_types([*_TYPES.split(", "), "bigint"])
+            for job in jobs:
+                copy.write_row((*job, self._epoch))
 
     def _update(self, cursor: Any, batch: Batch) -> None:
         cursor.executemany(
@@ -103,13 +176,10 @@ class PostgreSQLStore(SQLStore):
         )
 
     def _remove(self, cursor: Any, rows: Sequence[int]) -> None:
-        cursor.execute(self._sql("DELETE FROM {t}_jobs WHERE id = ANY(%s::bigint[])"), (list(rows),))
+        cursor.execute(self._sql(_DELETE), (_numbers(rows),))
 
     def _set_meta(self, cursor: Any, name: str, value: int) -> None:
-        cursor.execute(
-            self._sql("INSERT INTO {t}_meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
-            (name, value),
-        )
+        cursor.execute(self._sql(_KEEP), (name, value))
 
     def _max_workload_bytes(self, cursor: Any) -> int:
         return _MAX_WORKLOAD_BYTES

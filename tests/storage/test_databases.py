@@ -194,3 +194,31 @@ def test_a_workload_of_many_megabytes(url: str) -> None:
     store.close()
 
     assert [large, job(2)] == content(url)
+
+
+@pytest.mark.parametrize("count", [1, 20, 300], ids=str)
+def test_batches_of_all_sizes_come_back_as_they_were(url: str, count: int) -> None:
+    """Each of its own kinds of statements, and again where nobody knows whether it was stored."""
+    odd = job(2, bytes(range(256)))._replace(
+        error='of "quotes", \\ and {braces}, NULL, \u00e4\U0001f600\n', reducer=b'\\"'
+    )
+    store = make(url)
+    store.open("server")
+    store.commit(adds(job(1), odd))
+    batch = adds(*[odd._replace(row=row, run_at=row / 3, background=row % 2 == 0) for row in range(3, 3 + count)])
+    batch.last_handle = 7
+    # Some of it is there already; and one row is not there to be removed.
+    store.commit(adds(batch.adds[-1]._replace(workload=b"earlier")))
+    batch.removes = [1, 999]
+    for _ in range(2):
+        store.commit(batch)
+    assert [odd, *batch.adds] == content(url)
+
+    both = adds(job(999), job(1000))
+    both.removes = [row.row for row in batch.adds] + [999]
+    store.commit(both)
+    store.close()
+
+    assert [odd, job(1000)] == content(url)
+    assert 7 == store.open("server").last_handle
+    store.close()
