@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +11,7 @@ from ..errors import ConfigError, StorageError
 from .drivers import driver
 from .names import shown_url
 from .registry import StoreURL
+from .rows import is_usual
 from .sql import COLUMNS, SQLStore
 
 __all__ = ["MySQLStore", "connect_arguments", "from_url", "shown_name"]
@@ -28,9 +28,6 @@ _ROWS: Final = 1000
 
 #: The characters that go to the server as one text, of one statement or of several; a longer row has one of its own.
 _TEXT: Final = 500_000
-
-#: The types of nearly every job that is stored, field by field.
-_USUAL: Final = (int, bytes, bytes, bytes, int, bytes, float, bytes, int, float, bool, str)
 
 #: Of a packet, for the other columns and the statement.
 _ROOM_BYTES: Final = 65_536
@@ -137,7 +134,7 @@ class MySQLStore(SQLStore):
 
     def _literals(self, cursor: Any, job: StoredJob) -> str:
         """A job as a row of SQL."""
-        if tuple(map(type, job)) == _USUAL and isfinite(job.run_at) and isfinite(job.created):
+        if is_usual(job):
             # Written out, as PyMySQL would: it takes most of the time that a commit costs this program.
             error = cursor.mogrify("%s", (job.error,)) if job.error else "''"
             return (
