@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final
 
 from ..core import BadRow, Batch, SpilledJob, StoredJob
 from ..errors import ConfigError, StorageError
-from .rows import describe_row, read_row
+from .rows import describe_row, is_usual, read_row
 
 __all__ = [
     "changed_records",
@@ -44,6 +45,9 @@ _FIELDS: Final = (
 _BYTES: Final = [_FIELDS.index(name) for name in ("handle", "function", "unique_id", "reducer")]
 _BACKGROUND: Final = _FIELDS.index("background")
 
+#: As JSON has it.
+_TRUTH: Final = {False: "false", True: "true"}
+
 #: Where the workload is in a `StoredJob` without its row.
 _WORKLOAD: Final = 4
 
@@ -59,9 +63,20 @@ def write_record(job: StoredJob, epoch: int) -> bytes:
     Raises:
         StorageError: a field is not what it must be.
     """
+    if is_usual(job):
+        # As below, in half the time.
+        handle, function, unique, reducer = [
+            _quoted(field.decode("latin-1")) for field in (job.handle, job.function, job.unique, job.reducer)
+        ]
+        head = (
+            f'{{"handle": {handle}, "function": {function}, "unique_id": {unique}, "priority": {job.priority}, '
+            f'"run_at": {job.run_at!r}, "reducer": {reducer}, "attempts": {job.attempts}, "created": {job.created!r}, '
+            f'"background": {_TRUTH[job.background]}, "error": {_quoted(job.error)}, "epoch": {epoch:d}}}\n'
+        )
+        return head.encode("ascii") + job.workload
     try:
         # In the order of `_FIELDS`, and written out: a million of them are stored in a minute.
-        head = {
+        fields = {
             "handle": job.handle.decode("latin-1"),
             "function": job.function.decode("latin-1"),
             "unique_id": job.unique.decode("latin-1"),
@@ -74,7 +89,7 @@ def write_record(job: StoredJob, epoch: int) -> bytes:
             "error": job.error,
             "epoch": epoch,
         }
-        return json.dumps(head).encode("ascii") + b"\n" + job.workload
+        return json.dumps(fields).encode("ascii") + b"\n" + job.workload
     except (TypeError, AttributeError) as exc:
         raise StorageError(f"job {job.handle!r} cannot be stored: {exc}") from exc
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..core import BadRow, SpilledJob, StoredJob
 
-__all__ = ["describe_row", "read_gearmand_row", "read_row", "read_spilled", "rows_at_once"]
+__all__ = ["describe_row", "is_usual", "read_gearmand_row", "read_row", "read_spilled", "rows_at_once"]
 
 #: Of each field of `StoredJob`: its types, and what to call them.
 _TYPES: Final[list[tuple[str, tuple[type, ...], str]]] = [
@@ -30,10 +30,17 @@ _TYPES: Final[list[tuple[str, tuple[type, ...], str]]] = [
 #: The first type of each; SQLite and MySQL have no other truth than 0 and 1.
 _USUAL: Final = [(int, bytes, bytes, bytes, int, bytes, float, bytes, int, float, truth, str) for truth in (int, bool)]
 
+_WRITTEN: Final = _USUAL[1]
+
 _SHOWN: Final = 60
 
 #: How much a replay may read at once.
 _AT_ONCE_BYTES: Final = 16 * 1024 * 1024
+
+
+def is_usual(job: StoredJob) -> bool:
+    """Whether each field has exactly its type, and no number is infinite: so it is with nearly every job."""
+    return tuple(map(type, job)) == _WRITTEN and isfinite(job.run_at) and isfinite(job.created)
 
 
 def read_row(row: Sequence[Any]) -> StoredJob | BadRow:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from math import inf
 from typing import Any
 
 import pytest
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, Store, StoredJob, make_store
+from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, StoredJob, make_store
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import Database, PostgreSQL
+from .databases import Database, MariaDB, PostgreSQL
 from .proxy import Network, network
 from .test_sqlite import adds, job
 
@@ -120,6 +121,44 @@ def test_a_newer_schema_is_refused(url: str) -> None:
 def test_a_store_that_was_never_made(url: str) -> None:
     with pytest.raises(StorageError, match="holds no jobs of gearman_trio: it has no table"):
         make(url).info()
+
+
+def test_a_batch_of_several_statements_is_as_it_was_given(url: str) -> None:
+    store = make(url)
+    store.open("server")
+    error = 'it\'s 100 %s, \\ {t}; "\N{SNOWMAN}"\n'
+    jobs = [
+        job(row, bytes(range(256)) * row)._replace(error=error, created=row / 7, run_at=1e22) for row in range(1, 90)
+    ]
+    large = job(90, b"'" * 1_500_000)
+    store.commit(adds(*jobs, large))
+    assert [*jobs, large] == content(url)
+    batch = Batch(2)
+    batch.adds = [job(91)]
+    batch.updates = [JobUpdate(1, 3, error), JobUpdate(91, 1, ""), JobUpdate(91, 2, error)]
+    # A range, and rows that are none.
+    batch.removes = [*range(89, 1, -1), 90, 90]
+    store.commit(batch)
+    updated = [jobs[0]._replace(attempts=3), job(91)._replace(attempts=2, error=error)]
+    assert updated == content(url)
+    store.commit(adds(*(job(row) for row in range(92, 100))))
+    batch = Batch(4)
+    batch.removes = [1, 99, 93, 95]
+    store.commit(batch)
+    store.close()
+    assert [91, 92, 94, 96, 97, 98] == [each.row for each in content(url)]
+
+
+@pytest.mark.parametrize("wrong", [{"created": inf}, {"workload": 5}, {"priority": "1'"}], ids=str)
+def test_what_is_no_job_is_refused(mariadb: MariaDB, wrong: dict[str, Any]) -> None:
+    url = f"{mariadb.url}?table=test{next(numbers)}"
+    store = make(url)
+    store.open("server")
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(adds(job(1), job(2)._replace(**wrong)))
+    store.commit(adds(job(3)))
+    store.close()
+    assert [job(3)] == content(url)
 
 
 def test_a_bad_row_is_told(url: str) -> None:
