@@ -256,12 +256,18 @@ class Pump:
     """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor."""
 
     def __init__(
-        self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0, turn_seconds: float = _TURN_SECONDS
+        self,
+        after_round: Callable[[], None],
+        at_rest: Callable[[], None],
+        *,
+        busy_poll_seconds: float = 0.0,
+        turn_seconds: float = _TURN_SECONDS,
     ) -> None:
         """Make a pump.
 
         Args:
-            after_round: called when every ready socket has been read once.
+            after_round: called when every ready socket has been read once. It may leave something for later.
+            at_rest: called when that time has come: nothing is ready to be read, or Trio's other tasks get their turn.
             busy_poll_seconds: how long to look for more, after something came, before Trio waits. A peer that answers
                 within that time is spared a pass of the scheduler and the kernel's putting the processor to sleep and
                 waking it. Only for a process in which nothing else runs: other tasks wait for so long, too.
@@ -273,6 +279,7 @@ class Pump:
         self._sockets: dict[int, PumpedSocket] = {}
         self._registered: set[int] = set()
         self._after_round = after_round
+        self._at_rest = at_rest
 
     def add(self, pumped: PumpedSocket) -> None:
         """Begin to read a socket.
@@ -356,6 +363,7 @@ class Pump:
                 else:
                     events = self._in_order(poll(0, _EVENTS))
                 if not events and rounds and self._busy_poll_seconds:
+                    self._at_rest()
                     events = self._in_order(self._look_again())
                 if not events:
                     break
@@ -369,3 +377,4 @@ class Pump:
                 self._after_round()
                 if perf_counter() > until:
                     break
+            self._at_rest()
