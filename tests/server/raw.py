@@ -34,7 +34,7 @@ __all__ = [
 P = PacketType
 
 #: No test here takes longer, also where the machine is busy.
-_PATIENCE_SECONDS: Final = 20.0
+_PATIENCE_SECONDS: Final = 120.0
 
 
 class RawPeer:
@@ -167,7 +167,7 @@ def reset_on_close(peer: RawPeer) -> None:
     peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
     """Let the kernel and other tasks go on until something is so; fail if it takes too long."""
     with trio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - what is looked at has no event
