@@ -12,7 +12,7 @@ from .function import Function
 from .job import HIGH, LOW, NORMAL, Job
 from .peer import Peer
 from .registry import Registry
-from .replies import handle_packet, send_error
+from .replies import send_error, send_handle
 from .schedule import SCHEDULE_FIELDS, next_time, parse_field
 from .waking import Waking
 
@@ -193,11 +193,7 @@ class Submissions:
         else:
             registry.attach(job, client)
         if commits is None:
-            packet = handle_packet(_JOB_CREATED, job)
-            if background:
-                client.send(packet)
-            else:
-                client.send_later(packet, 0)
+            send_handle(client, _JOB_CREATED, job)
         else:
             commits.answer(client, job, now + self.epoch_offset, background=background)
         return created
