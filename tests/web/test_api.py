@@ -16,7 +16,8 @@ import trio
 from gearman_trio import Abilities, Fail, Job, open_worker
 from gearman_trio.web import JobLimits, WebLimits
 
-from .conftest import PATIENCE, TOKEN, Site
+from ..patience import PATIENCE
+from .conftest import TOKEN, Site
 
 BINARY = bytes(range(256))
 

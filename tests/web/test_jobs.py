@@ -13,7 +13,8 @@ from gearman_trio.testing import MemoryStore
 from gearman_trio.web import serve_web
 from gearman_trio.web.jobs import preview
 
-from .conftest import AUTHORIZATION, PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import AUTHORIZATION, Site
 
 abilities = Abilities()
 
