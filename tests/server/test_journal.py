@@ -23,9 +23,9 @@ from ..patience import PATIENCE
 from .raw import RawPeer, connect, open_tcp_server, until
 
 P = PacketType
+PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=PATIENCE, close_seconds=PATIENCE)
 # Long enough for a commit that nothing keeps from succeeding, also on a busy machine.
-QUICK = ServerOptions(handle_prefix="H:t", store_timeout=1.0)
-PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=60.0)
+QUICK = attrs.evolve(PATIENT, store_timeout=1.0)
 
 
 @asynccontextmanager
