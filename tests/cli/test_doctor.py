@@ -39,6 +39,13 @@ async def findings(server: Server, *, probe: bool = False) -> list[Finding]:
     return found
 
 
+async def test_server_is_found_by_the_environment(server: Server) -> None:
+    result = await invoke("doctor")
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert result.stdout.startswith(f"ok       reachable: {server.addresses[0]}")
+
+
 async def test_server_that_is_well(server: Server) -> None:
     result = await invoke("doctor", str(server.addresses[0]))
 

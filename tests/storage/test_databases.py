@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, StoredJob, make_store
+from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, make_store
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import Database, MariaDB, PostgreSQL
+from .databases import Database, MariaDB, PostgreSQL, content
 from .proxy import Network, network
 from .test_sqlite import adds, job
 
@@ -35,10 +35,6 @@ def make(url: str) -> Store:
     store = make_store(url)
     assert store is not None
     return store
-
-
-def content(url: str) -> list[StoredJob | BadRow]:
-    return list(make(url).rows())
 
 
 @pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)

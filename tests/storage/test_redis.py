@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from itertools import count
 
 import pytest
 import redis
@@ -16,14 +15,13 @@ from gearman_trio.storage.doubts import doubts
 from gearman_trio.storage.redis import RedisStore
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
+from .databases import content
 from .keyvalue import Redis
 from .test_sqlite import adds, job
 
 needs_redis = [pytest.mark.interop, pytest.mark.slow]
 
 Make = Callable[[], Store]
-
-numbers = count(1)
 
 
 @pytest.fixture
@@ -38,12 +36,6 @@ def client(server: Redis) -> Generator[redis.Redis]:
 
 
 @pytest.fixture
-def prefix() -> str:
-    """One that no other test has used."""
-    return f"test{next(numbers)}"
-
-
-@pytest.fixture
 def url(server: Redis, prefix: str) -> str:
     return f"{server.url}?prefix={prefix}"
 
@@ -52,10 +44,6 @@ def make(url: str) -> RedisStore:
     store = make_store(url)
     assert isinstance(store, RedisStore)
     return store
-
-
-def content(url: str) -> list[StoredJob | BadRow]:
-    return list(make(url).rows())
 
 
 def opened(url: str, *jobs: StoredJob) -> RedisStore:

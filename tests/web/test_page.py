@@ -46,7 +46,7 @@ async def test_changes_are_shown_without_loading_again(page: Page) -> None:
     await submit(page.site, "reverse", "reverse", "resize")
 
     await page.until(WAITING, "3")
-    waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker can take these"]
+    waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker"]
     await page.until(f"{ROWS}[0].slice(0, 9)", waiting)
     await page.until("return document.querySelectorAll('#functions tr.stalled').length", 2)
     await page.picture("few")
@@ -117,13 +117,9 @@ async def test_dark_and_light(page: Page) -> None:
 async def test_narrow_screen_needs_no_scrolling_sideways(page: Page) -> None:
     await submit(page.site, "a-function-with-a-name-that-is-rather-long-for-a-telephone" * 3)
     await page.until(WAITING, "1")
-    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size))
-    try:
+    async with page.screen(360):
         assert 360 == await page.run("return document.documentElement.scrollWidth")
         await page.picture("narrow")
-    finally:
-        await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {}))
 
 
 async def test_charts_go_on(page: Page) -> None:

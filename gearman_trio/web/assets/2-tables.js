@@ -1,6 +1,8 @@
 // ---- tables: rows are kept and changed in place, so that what has the focus keeps it ----
+const styleOf = (column) => [column.words ? "words" : "", column.class ?? ""].join(" ").trim();
+
 class Table {
-  // columns: {key, name, words, plain, show(row) -> text, fill(cell, row)}; plain ones cannot be sorted by.
+  // columns: {key, name, words, class, plain, show(row) -> text, fill(cell, row)}; plain ones cannot be sorted by.
   constructor({ name, columns, key, order = null, empty, describe = null, mark = () => "" }) {
     Object.assign(this, { columns, key, describe, mark });
     this.sort = { key: order, up: false };
@@ -23,7 +25,7 @@ class Table {
   head() {
     const head = make("thead"), line = make("tr");
     for (const column of this.columns) {
-      const cell = make("th", undefined, column.words ? "words" : "");
+      const cell = make("th", undefined, styleOf(column));
       cell.scope = "col";
       if (column.plain || this.sort.key === null) cell.textContent = column.name;
       else cell.append(button(column.name, () => this.sortBy(column)));
@@ -73,7 +75,7 @@ class Table {
 
   line() {
     const line = make("tr");
-    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : column.key === "actions" ? "actions" : ""));
+    for (const column of this.columns) line.append(make("td", undefined, styleOf(column)));
     return line;
   }
 
