@@ -363,5 +363,7 @@ class SQLStore(ABC):
 
 def one_line(error: Exception) -> str:
     """The text of an error, each line of it once; PostgreSQL has hints below, and says twice that it is not there."""
-    lines = (line.strip() for line in str(error).splitlines())
+    # PyMySQL gives a number and a text.
+    text = f"{error.args[1]} ({error.args[0]})" if len(error.args) == 2 else str(error)
+    lines = (line.strip() for line in text.splitlines())
     return "; ".join(dict.fromkeys(line for line in lines if line))

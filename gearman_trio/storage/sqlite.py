@@ -89,6 +89,10 @@ class SQLiteStore:
     def __init__(self, path: str, *, table: str = "gearman", durability: Durability = Durability.FULL) -> None:
         if not path:
             raise ConfigError("store: expected the path of a file after 'sqlite:'")
+        if path == ":memory:":
+            raise ConfigError(
+                "store: sqlite::memory: would keep nothing; expected the path of a file, or memory: alone"
+            )
         self.name = f"sqlite:{path}"
         self._path = path
         self._table = table_name(table)
@@ -217,6 +221,8 @@ class SQLiteStore:
 
     def _take_lock(self) -> None:
         """Become the one writer. SQLite's own locks are let go between two commits; this one is kept."""
+        if os.path.isdir(self._path):
+            raise StorageError(f"{self.name} cannot be opened: it is a folder; expected the path of a file")
         path = f"{self._path}-lock"
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -345,6 +351,10 @@ def from_url(url: StoreURL) -> SQLiteStore:
         ConfigError: there is no path, or an option is not known.
     """
     options = url.only(["table"])
+    if url.rest.startswith("//") and not url.rest.startswith("///"):
+        # What other programs take for a host, or for a path that begins here.
+        path = url.rest.removeprefix("//")
+        raise ConfigError(f"store {url.text!r}: expected sqlite:PATH, that is sqlite:{path} or sqlite:/{path}")
     return SQLiteStore(url.rest, table=options.get("table", "gearman"), durability=url.durability)
 
 
