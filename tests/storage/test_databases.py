@@ -122,6 +122,31 @@ def test_a_newer_schema_is_refused(url: str) -> None:
         make(url).info()
 
 
+def test_tables_of_an_older_version_are_migrated_with_their_jobs(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store: Any = make(url)
+    store.open("server")
+    store.commit(adds(job(1), job(2)))
+    store.close()
+    steps = [
+        *store._steps(),
+        ["ALTER TABLE {t}_jobs ADD COLUMN IF NOT EXISTS note INT"],
+        ["CREATE TABLE IF NOT EXISTS {t}_new (x INT)"],
+    ]
+    monkeypatch.setattr(type(store), "_steps", lambda self: steps)
+    monkeypatch.setattr("gearman_trio.storage.sql._SCHEMA", 3)
+
+    with pytest.raises(StorageError, match="older version, 1; a job server that opens it brings them to 3"):
+        store.info()
+    # A second time there is nothing to do.
+    for _ in range(2):
+        store.open("server")
+        store._db.cursor().execute(store._sql("SELECT note, x FROM {t}_jobs, {t}_new"))
+        store._db.commit()
+        store.close()
+    assert 3 == store.info().schema
+    assert [job(1), job(2)] == content(url)
+
+
 def test_a_store_that_was_never_made(url: str) -> None:
     with pytest.raises(StorageError, match="holds no jobs of gearman_trio: it has no table"):
         make(url).info()
