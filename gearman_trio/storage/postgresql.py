@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from ..core import Batch, StoredJob
 from ..errors import StorageError
 from .drivers import driver
+from .places import ESCAPES, refuse, see_place, shown_place
 from .registry import StoreURL
-from .sql import COLUMNS, SQLStore
+from .sql import COLUMNS, SQLStore, one_line
 from .store import Durability
 
 __all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_password"]
@@ -22,11 +24,19 @@ _MAX_WORKLOAD_BYTES: Final = 500_000_000
 _FEW_ROWS: Final = 64
 _FEW_BYTES: Final = 1_000_000
 
+_FORM: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+#: libpq takes several, with commas between.
+_HOST: Final = re.compile(r"(?:[^\[\]:]*|\[[^\]]*\])(?::\d*)?\Z")
+
 #: What libpq is told where the URL does not say: not to wait for a server that is not there.
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
 
 #: What the server is told for the other direction, in seconds, but for the count. It has no effect on Unix sockets.
 _MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 4}
+
+#: The number of the lock: one for each table name of a schema. Names are not quoted, so their case means nothing.
+_LOCK: Final = "hashtextextended('gearman_trio ' || coalesce(current_schema(), '') || '.' || lower(%s), 0)"
 
 #: Of the columns.
 _TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
@@ -87,7 +97,7 @@ class PostgreSQLStore(SQLStore):
         return db
 
     def _lock(self, cursor: Any) -> bool:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"gearman_trio {self._table}",))
+        cursor.execute(f"SELECT pg_try_advisory_lock({_LOCK})", (self._table,))
         return bool(cursor.fetchone()[0])
 
     def _unlock(self, cursor: Any) -> None:
@@ -97,8 +107,8 @@ class PostgreSQLStore(SQLStore):
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            " AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
-            (f"gearman_trio {self._table}",),
+            f" AND (classid::bigint << 32) | objid::bigint = {_LOCK}",
+            (self._table,),
         )
 
     def _has_tables(self, cursor: Any) -> bool:
@@ -189,23 +199,36 @@ def from_url(url: StoreURL) -> PostgreSQLStore:
     """The store of ``postgresql://...``; the option ``table`` is ours, all others are libpq's.
 
     Raises:
-        ConfigError: psycopg is not installed.
+        ConfigError: it cannot be used, or psycopg is not installed.
     """
     table = url.options.get("table", "gearman")
     return PostgreSQLStore(conninfo(url), table=table, durability=url.durability)
 
 
 def conninfo(url: StoreURL) -> str:
-    """What libpq is to be told for a URL."""
+    """What libpq is to be told for a URL.
+
+    Raises:
+        ConfigError: libpq would not take it, or psycopg is not installed.
+    """
+    see_place(url, _FORM, "/@")
+    hosts = url.rest.removeprefix("//").rpartition("@")[2].partition("/")[0].split(",")
+    if not all(map(_HOST.match, hosts)):
+        refuse(url, f"expected {_FORM}; {ESCAPES}")
     options = {name: value for name, value in url.options.items() if name != "table"}
     # libpq knows no other name of a blank than %20.
-    return f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
+    text = f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
+    psycopg = driver("psycopg", "postgresql", url.text)
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except psycopg.Error as exc:
+        refuse(url, one_line(exc))
+    return text
 
 
 def without_password(conninfo: str) -> str:
     """The URL of a database, without who logs in."""
-    parts = urlsplit(conninfo)
-    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return shown_place(conninfo, "postgresql")
 
 
 def connect(driver: Any, conninfo: str) -> Any:
