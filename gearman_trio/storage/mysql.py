@@ -64,7 +64,10 @@ class MySQLStore(SQLStore):
 
     def _connect(self) -> Any:
         flag = self._driver.constants.CLIENT.MULTI_STATEMENTS
-        return connect(self._driver, client_flag=flag, **self._arguments)
+        return connect(self._driver, client_flag=flag, autocommit=True, **self._arguments)
+
+    def _begin(self, db: Any) -> None:
+        db.begin()
 
     def _lock(self, cursor: Any) -> bool:
         cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", {"table": self._table})
@@ -102,8 +105,8 @@ class MySQLStore(SQLStore):
         ]
 
     def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
-        # Statements and commit go to the server together, and are waited for once: that is how soon a client that waits
-        # for each job is answered. The server does nothing more of a text in which a statement fails.
+        # All statements go to the server together, and are waited for once: that is how soon a client that waits for
+        # each job is answered. The server does nothing more of a text in which a statement fails.
         together = _Statements(cursor)
         if batch.adds:
             self._add(together, batch.adds)
@@ -113,8 +116,7 @@ class MySQLStore(SQLStore):
             self._remove(together, batch.removes)
         if last_handle is not None:
             self._set_meta(together, "last_handle", last_handle)
-        together.execute("COMMIT")
-        together.flush()
+        together.commit()
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         begin = self._sql(f"REPLACE INTO {{t}}_jobs ({COLUMNS}, epoch) VALUES ")
@@ -172,24 +174,36 @@ class MySQLStore(SQLStore):
 
 
 class _Statements:
-    """In the place of a cursor: lets statements wait, as many as go to the server together."""
+    """In the place of a cursor: lets the statements of a transaction wait, as many as go to the server together."""
 
     def __init__(self, cursor: Any) -> None:
         self.mogrify = cursor.mogrify
         self._cursor = cursor
         self._texts: list[str] = []
         self._size = 0
+        self._begun = False
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
         """As that of a cursor, but later."""
-        text = self.mogrify(sql, parameters)
+        text = sql if parameters is None else self.mogrify(sql, parameters)
         if self._texts and self._size + len(text) > _TEXT:
-            self.flush()
+            self._flush()
         self._texts.append(text)
         self._size += len(text)
 
-    def flush(self) -> None:
-        """Execute what waits."""
+    def commit(self) -> None:
+        """Execute what waits, and commit."""
+        # One statement alone is a transaction by itself, in less time.
+        if self._begun or len(self._texts) != 1:
+            self._texts.append("COMMIT")
+            self._flush()
+        else:
+            self._cursor.execute(self._texts[0])
+
+    def _flush(self) -> None:
+        if not self._begun:
+            self._texts.insert(0, "BEGIN")
+            self._begun = True
         self._cursor.execute("; ".join(self._texts))
         while self._cursor.nextset():
             pass

@@ -1,15 +1,22 @@
-"""Jobs in PostgreSQL, by psycopg 3. A small batch is one statement with arrays for parameters; many jobs are copied."""
+"""Jobs in PostgreSQL, by psycopg 3.
+
+A batch is one statement, with arrays for parameters, which is prepared once: so the server is waited for once, and a
+client that waits for each job is answered soon.  It is given to libpq as it is, by what psycopg has for that, since a
+cursor takes as long as the server does.  What is too large for that is copied, in a transaction of several statements.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from ..core import Batch, StoredJob
 from ..errors import StorageError
 from .drivers import driver
+from .parameters import TYPES, Parameters, add_columns, add_numbers, add_row
 from .places import ESCAPES, refuse, see_place, shown_place
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore, one_line
@@ -20,9 +27,9 @@ __all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_passwo
 #: A row is held in memory by the server as a message of at most 1 GiB; hexadecimal it would take twice as much.
 _MAX_WORKLOAD_BYTES: Final = 500_000_000
 
-#: What arrays serve best; more jobs are copied, which costs the server less for each, but takes more round trips.
-_FEW_ROWS: Final = 64
-_FEW_BYTES: Final = 1_000_000
+#: What goes into one statement; the server has it in memory twice.
+_MOST_ROWS: Final = 20_000
+_MOST_BYTES: Final = 4_000_000
 
 _FORM: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
@@ -38,37 +45,24 @@ _MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_
 #: The number of the lock: one for each table name of a schema. Names are not quoted, so their case means nothing.
 _LOCK: Final = "hashtextextended('gearman_trio ' || coalesce(current_schema(), '') || '.' || lower(%s), 0)"
 
-#: Of the columns.
-_TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
-
-
-def _numbers(values: Iterable[Any]) -> str:
-    # psycopg looks at each value of a list, which costs ten times as much.
-    return "{" + ",".join(map(str, values)) + "}"
-
-
-def _blobs(values: Iterable[bytes]) -> str:
-    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
-
-
-def _texts(values: Iterable[str]) -> str:
-    escaped = [value.replace("\\", r"\\").replace('"', r"\"") for value in values]
-    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
-
-
-#: What writes the array of a column, as PostgreSQL reads it; `_numbers` does where nothing is said.
-_WRITERS: Final[dict[str, Callable[[Iterable[Any]], str]]] = {"bytea": _blobs, "text": _texts}
-_ARRAYS: Final = [_WRITERS.get(kind, _numbers) for kind in _TYPES.split(", ")]
-
 _DELETE: Final = "DELETE FROM {t}_jobs WHERE id = ANY(%s::bigint[])"
+
+#: One worker does jobs in order, and the server walks along a range in half the time.
+_DELETE_RANGE: Final = "DELETE FROM {t}_jobs WHERE id BETWEEN %s::bigint AND %s::bigint"
 
 _KEEP: Final = "INSERT INTO {t}_meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
-_UPSERT: Final = (
-    f"INSERT INTO {{t}}_jobs ({COLUMNS}, epoch)"
-    f" SELECT *, %s::bigint FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES.split(', '))})"
-    " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in [*COLUMNS.split(", ")[1:], "epoch"])
+_INSERT_ONE: Final = (
+    f"INSERT INTO {{t}}_jobs (epoch, {COLUMNS}) VALUES (%s::bigint, {', '.join(f'%s::{kind}' for kind in TYPES)})"
+)
+_INSERT: Final = (
+    f"INSERT INTO {{t}}_jobs (epoch, {COLUMNS})"
+    f" SELECT %s::bigint, * FROM unnest({', '.join(f'%s::{kind}[]' for kind in TYPES)})"
+)
+
+#: Not where many are inserted: it takes a quarter longer, and the rows are hardly ever there.
+_REPLACING: Final = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in [*COLUMNS.split(", ")[1:], "epoch"]
 )
 
 
@@ -79,6 +73,9 @@ class PostgreSQLStore(SQLStore):
         self._driver = driver("psycopg", "postgresql", conninfo)
         self._conninfo = conninfo
         self._durability = durability
+        # The names of the statements that a connection has prepared, by their parts, and which connection that is.
+        self._prepared: dict[tuple[str, ...], bytes] = {}
+        self._prepared_by: Any = None
         super().__init__(without_password(conninfo), table)
 
     @property
@@ -95,6 +92,10 @@ class PostgreSQLStore(SQLStore):
             db.execute("SET synchronous_commit = off")
         db.commit()
         return db
+
+    def _begin(self, db: Any) -> None:
+        # psycopg does, with the first statement.
+        pass
 
     def _lock(self, cursor: Any) -> bool:
         cursor.execute(f"SELECT pg_try_advisory_lock({_LOCK})", (self._table,))
@@ -132,18 +133,18 @@ class PostgreSQLStore(SQLStore):
             if not isinstance(job.workload, bytes):
                 raise StorageError(f"{self.name} could not be written: workload: expected bytes, got {job.workload!r}")
         if self._fits_one(batch):
-            # A statement that is a transaction by itself, so that the server is waited for once: that is how soon a
-            # client that waits for each job is answered. An earlier read may have begun a transaction.
+            # An earlier read may have begun a transaction.
             self._db.commit()
-            self._db.autocommit = True
-            cursor.execute(*self._one_statement(batch, last_handle))
-            # Not where that failed: the connection is ended.
-            self._db.autocommit = False
+            try:
+                self._write_at_once(batch, last_handle, replacing=len(batch.adds) == 1)
+            except self._driver.errors.UniqueViolation:
+                # An earlier commit, which was thought to have failed, has stored some of it.
+                self._write_at_once(batch, last_handle, replacing=True)
             return
         try:
             super()._write(cursor, batch, last_handle)
         except self._driver.errors.UniqueViolation:
-            # An earlier commit, which was thought to have failed, has stored some of it.
+            # As above.
             self._db.rollback()
             self._remove(cursor, [job.row for job in batch.adds])
             super()._write(cursor, batch, last_handle)
@@ -151,31 +152,73 @@ class PostgreSQLStore(SQLStore):
     def _fits_one(self, batch: Batch) -> bool:
         """Whether a batch can be stored by one statement, no part of which sees what another one does."""
         adds = batch.adds
-        if batch.updates or len(adds) > _FEW_ROWS or sum([len(job.workload) for job in adds]) > _FEW_BYTES:
+        if batch.updates or len(adds) > _MOST_ROWS or sum([len(job.workload) for job in adds]) > _MOST_BYTES:
             return False
         return not adds or not batch.removes or {job.row for job in adds}.isdisjoint(batch.removes)
 
-    def _one_statement(self, batch: Batch, last_handle: int | None) -> tuple[str, list[Any]]:
-        """The statement for a batch without updates, and its parameters. The text depends on what kinds there are."""
+    def _write_at_once(self, batch: Batch, last_handle: int | None, *, replacing: bool) -> None:
+        """Store a batch without updates by one statement, the text of which depends on what kinds there are."""
         parts: list[str] = []
-        values: list[Any] = []
+        parameters = Parameters()
         if batch.removes:
-            parts.append(_DELETE)
-            values.append(_numbers(batch.removes))
+            rows = sorted(set(batch.removes))
+            if rows[-1] - rows[0] == len(rows) - 1:
+                parts.append(_DELETE_RANGE)
+                parameters.add(b"%d" % rows[0])
+                parameters.add(b"%d" % rows[-1])
+            else:
+                parts.append(_DELETE)
+                add_numbers(parameters, rows)
         if last_handle is not None:
             parts.append(_KEEP)
-            values += "last_handle", last_handle
+            parameters.add(b"last_handle")
+            parameters.add(b"%d" % last_handle)
         if batch.adds:
-            parts.append(_UPSERT)
-            columns = zip(*batch.adds, strict=True)
-            values += self._epoch, *[write(column) for write, column in zip(_ARRAYS, columns, strict=True)]
+            parameters.add(b"%d" % self._epoch)
+            encoding = self._db.info.encoding
+            if len(batch.adds) == 1:
+                insert = _INSERT_ONE
+                add_row(parameters, batch.adds[0], encoding)
+            else:
+                insert = _INSERT
+                add_columns(parameters, batch.adds, encoding)
+            parts.append(insert + _REPLACING if replacing else insert)
+        self._execute(tuple(parts), parameters)
+
+    def _execute(self, parts: tuple[str, ...], parameters: Parameters) -> None:
+        """Execute a statement of parts, each of which is one by itself."""
+        libpq = self._db.pgconn
+        if self._prepared_by is not libpq:
+            self._prepared = {}
+            self._prepared_by = libpq
+        name = self._prepared.get(parts)
+        if name is None:
+            name = b"gearman_%d" % len(self._prepared)
+            self._check(libpq.prepare(name, self._one_statement(parts).encode("ascii")))
+            self._prepared[parts] = name
+        self._check(libpq.exec_prepared(name, parameters.values, parameters.formats))
+
+    def _one_statement(self, parts: Sequence[str]) -> str:
         *others, last = parts
         named = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(others))
-        return self._sql(f"WITH {named} {last}" if others else last), values
+        pieces = self._sql(f"WITH {named} {last}" if others else last).split("%s")
+        numbers = count(1)
+        return pieces[0] + "".join([f"${next(numbers)}{piece}" for piece in pieces[1:]])
+
+    def _check(self, result: Any) -> None:
+        """Raise what a result says went wrong."""
+        if result.status == self._driver.pq.ExecStatus.COMMAND_OK:
+            return
+        errors = self._driver.errors
+        unique = (
+            result.error_field(self._driver.pq.DiagnosticField.SQLSTATE) == errors.UniqueViolation.sqlstate.encode()
+        )
+        kind = errors.UniqueViolation if unique else self._driver.OperationalError
+        raise kind(self._driver.pq.error_message(result))
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         with cursor.copy(self._sql(f"COPY {{t}}_jobs ({COLUMNS}, epoch) FROM STDIN (FORMAT BINARY)")) as copy:
-            copy.set_types([*_TYPES.split(", "), "bigint"])
+            copy.set_types([*TYPES, "bigint"])
             for job in jobs:
                 copy.write_row((*job, self._epoch))
 
@@ -186,7 +229,7 @@ class PostgreSQLStore(SQLStore):
         )
 
     def _remove(self, cursor: Any, rows: Sequence[int]) -> None:
-        cursor.execute(self._sql(_DELETE), (_numbers(rows),))
+        cursor.execute(self._sql(_DELETE), ([*rows],))
 
     def _set_meta(self, cursor: Any, name: str, value: int) -> None:
         cursor.execute(self._sql(_KEEP), (name, value))

@@ -131,7 +131,7 @@ class RedisStore:
             if last_handle > self._last_handle:
                 commands.append(["HSET", self._key("meta"), "last_handle", last_handle])
             # One with nothing in it asks whether the server is there, and writes.
-            self._transact(connection, commands or [["HSET", self._key("meta"), "schema", _SCHEMA]])
+            self._write(connection, commands or [["HSET", self._key("meta"), "schema", _SCHEMA]])
             self._last_handle = last_handle
 
     def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
@@ -297,8 +297,16 @@ class RedisStore:
         # ValueError: of numbers that are none.
         return (self._driver.RedisError, OSError, ValueError)
 
+    def _write(self, connection: Any, commands: Sequence[Sequence[Any]]) -> None:
+        """Do all commands or none, in one round trip."""
+        if len(commands) == 1:
+            # Redis does one command as a whole, and keeps it in half the time of a transaction.
+            _ask(connection, commands[0])
+        else:
+            self._transact(connection, commands)
+
     def _transact(self, connection: Any, commands: Sequence[Sequence[Any]]) -> list[Any] | None:
-        """Do all commands or none, in one round trip; `None` where a key that is watched has changed."""
+        """As `_write`, but `None` where a key that is watched has changed."""
         connection.send_packed_command(connection.pack_commands([["MULTI"], *commands, ["EXEC"]]))
         refusal: Exception | None = None
         for _ in range(len(commands) + 1):

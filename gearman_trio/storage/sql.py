@@ -124,6 +124,10 @@ class SQLStore(ABC):
             self._set_meta(cursor, "last_handle", last_handle)
         self._db.commit()
 
+    @abstractmethod
+    def _begin(self, db: Any) -> None:
+        """Begin a transaction, unless the driver does by itself."""
+
     @property
     @abstractmethod
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -307,6 +311,7 @@ class SQLStore(ABC):
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
         with self._session(failure) as cursor:
+            self._begin(self._db)
             yield cursor
             self._db.commit()
 
@@ -336,6 +341,7 @@ class SQLStore(ABC):
         try:
             db = self._connect()
             try:
+                self._begin(db)
                 with db.cursor() as cursor:
                     if not self._has_tables(cursor):
                         raise StorageError(

@@ -15,6 +15,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from gearman_trio import StorageError
+from gearman_trio.core import Batch
 from gearman_trio.protocol import PacketType
 from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import Store, StoredJob
@@ -171,6 +172,37 @@ async def test_what_comes_during_a_commit_goes_into_one_batch() -> None:
             assert P.JOB_CREATED == (await client.receive())[0]
 
     assert [1, 99] == [len(batch.adds) for batch in store.batches if batch.adds]
+
+
+async def test_the_end_of_a_job_is_stored_though_nothing_else_comes() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client, connect(server) as worker:
+        await client.submit_background(b"f", b"w")
+        await work(worker, 1)
+        await until(lambda: len(store.batches) == 2)
+
+        assert ([], [1]) == (store.batches[1].adds, store.batches[1].removes)
+
+
+async def test_the_store_hears_of_handles_before_they_are_given_and_seldom() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client:
+        handles = [await client.submit_background(b"f", b"w") for _ in range(3)]
+    last = int(handles[-1].rpartition(b":")[2])
+
+    assert last < store.batches[0].last_handle
+    assert [0, 0] == [batch.last_handle for batch in store.batches[1:]]
+
+
+async def test_a_store_that_does_what_it_must_not_ends_the_server() -> None:
+    class Broken(MemoryStore):
+        def commit(self, batch: Batch) -> None:
+            raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with open_server(Broken()) as server, connect(server) as client:
+            await ask_background(client)
+            await trio.sleep_forever()
 
 
 async def test_a_failing_commit_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -186,6 +186,19 @@ def test_what_is_no_job_is_refused(mariadb: MariaDB, wrong: dict[str, Any]) -> N
     assert [job(3)] == content(url)
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=str)
+@pytest.mark.parametrize("wrong", [{"handle": 5}, {"priority": "1'"}, {"error": 5}], ids=str)
+def test_what_is_no_job_is_refused_by_postgresql(postgresql: PostgreSQL, wrong: dict[str, Any], count: int) -> None:
+    url = f"{postgresql.url}?table=test{next(numbers)}"
+    store = make(url)
+    store.open("server")
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(adds(*[job(row)._replace(**wrong) for row in range(1, 1 + count)]))
+    store.commit(adds(job(3)._replace(run_at=0)))
+    store.close()
+    assert [job(3)] == content(url)
+
+
 def test_a_bad_row_is_told(url: str) -> None:
     store: Any = make(url)
     store.open("server")
