@@ -90,6 +90,8 @@ async def test_a_call_that_is_cancelled_is_not_waited_for_and_one_behind_it_not_
     made: list[str] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(caller.call, going_on.wait)
+        # Trio begins tasks in any order.
+        await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(caller.call, partial(made.append, "behind"))
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
