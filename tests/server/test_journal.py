@@ -39,8 +39,9 @@ def clock(mock_clock: MockClock) -> MockClock:
 
 
 async def let_pass(clock: MockClock, condition: Callable[[], bool]) -> None:
-    """When something is so, which is no sooner than somebody waits for the store, end the time for that."""
+    """When something is so, and the store has been asked, end the time for its answer."""
     await until(condition)
+    await trio.testing.wait_all_tasks_blocked()
     clock.jump(STORE_SECONDS)
 
 
@@ -262,9 +263,10 @@ async def test_a_refused_job_does_not_come_back_though_it_was_stored(
         store.loses_answers = True
         store.failure = "the connection broke"
         await ask_background(client)
-        await let_pass(clock, lambda: failure(server) != "")
-        assert P.ERROR == (await client.receive())[0]
+        await until(lambda: failure(server) != "")
         assert [b"w"] == [job.workload for job in store.content.values()]
+        clock.jump(STORE_SECONDS)
+        assert P.ERROR == (await client.receive())[0]
         store.failure = ""
         await until(lambda: not store.content)
     caplog.clear()

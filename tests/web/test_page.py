@@ -47,7 +47,7 @@ async def test_changes_are_shown_without_loading_again(page: Page) -> None:
 
     await page.until(WAITING, "3")
     waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker"]
-    await page.until(f"{ROWS}[0].slice(0, 9)", waiting)
+    await page.until(f"{ROWS}[0]?.slice(0, 9)", waiting)
     await page.until("return document.querySelectorAll('#functions tr.stalled').length", 2)
     await page.picture("few")
     async with open_worker(abilities, page.site.server.url, client_id="worker-1"):
