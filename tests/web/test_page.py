@@ -98,6 +98,9 @@ async def test_many_functions_are_filtered_and_sorted_by_keyboard(page: Page) ->
     await page.do(sort_by_name)
     await page.until(NAMES, matching)
     await page.until("return document.querySelector('#functions th').ariaSort", "ascending")
+    await page.type("#filter", "x")
+    empty = "return [...document.querySelectorAll('.empty')].filter(p => !p.hidden).map(p => p.textContent)"
+    await page.until(empty, ["Nothing that is shown here holds “12x”."])
 
 
 async def test_dark_and_light(page: Page) -> None:

@@ -212,6 +212,8 @@ async def test_job_has_a_view_of_its_own(page: Page) -> None:
         await page.until("return document.querySelector('main').textContent.includes('attempt 1 began')", True)
     await page.visit(f"job/{binary}")
     await page.until("return document.querySelector('pre')?.className", "hex")
+    # A line of sixteen bytes, with what they are as text, is seen whole.
+    await page.until("const pre = document.querySelector('pre'); return pre.scrollWidth <= pre.clientWidth", True)
     await page.picture("job-binary")
     page.site.server.operator.cancel(binary.encode())
     await page.until("return document.querySelector('main').textContent.includes('There is no such live job')", True)

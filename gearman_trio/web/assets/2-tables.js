@@ -4,7 +4,7 @@ const styleOf = (column) => [column.words ? "words" : "", column.class ?? ""].jo
 class Table {
   // columns: {key, name, words, class, plain, show(row) -> text, fill(cell, row)}; plain ones cannot be sorted by.
   constructor({ name, columns, key, order = null, empty, describe = null, mark = () => "" }) {
-    Object.assign(this, { columns, key, describe, mark });
+    Object.assign(this, { columns, key, describe, mark, nothing: empty });
     this.sort = { key: order, up: false };
     this.filter = "";
     this.rows = [];
@@ -70,7 +70,8 @@ class Table {
       if (this.body.children[index] !== line) this.body.insertBefore(line, this.body.children[index] ?? null);
     });
     this.table.hidden = rows.length === 0;
-    this.empty.hidden = rows.length !== 0;
+    this.empty.hidden = wanted.length !== 0;
+    setText(this.empty, rows.length ? `Nothing that is shown here holds “${this.filter}”.` : this.nothing);
   }
 
   line() {

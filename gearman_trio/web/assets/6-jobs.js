@@ -168,6 +168,8 @@ const job = (given, handle) => {
         ["In the store", found.stored === undefined ? none : found.stored ? "yes" : "no"], ["Reducer", found.reducer || none],
         ...(found.reason ? [["Why it failed", found.reason]] : [])])),
       card("Timeline", timeline(found)), workloadCard(found));
+    // Sixteen bytes a line take more room than a column has.
+    about.lastElementChild.classList.add("across");
   };
   const gone = () => {
     setText(state, "There is no such live job, and it is none of the last that failed. It may have completed.");
