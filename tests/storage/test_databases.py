@@ -287,6 +287,22 @@ def test_what_mysql_8_needs_to_log_in_is_named(monkeypatch: pytest.MonkeyPatch) 
         make("mysql://user:secret@h/d").info()
 
 
+def test_what_no_driver_says_that_it_raises(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(url)
+    store.open("server")
+
+    def write(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "_write", write)
+        with pytest.raises(StorageError, match=r"could not be written: IndexError\('index out of range'\)"):
+            store.commit(adds(job(1)))
+    store.commit(adds(job(1)))
+    store.close()
+    assert [job(1)] == content(url)
+
+
 def test_a_host_of_ipv6_is_shown_in_brackets() -> None:
     assert "mysql://[::1]:3306/d" == make("mysql://user:secret@[::1]/d").name
 
