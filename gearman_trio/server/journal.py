@@ -30,6 +30,7 @@ from ..storage import Store, StoreState, make_store
 from ..transport import Backoff
 from .fetching import Fetcher
 from .hub import Hub
+from .levels import NOTICE
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
 
@@ -174,10 +175,11 @@ class Journal:
                     await self._call(partial(self._store.quarantine, bad))
                 if self._restored - told >= _PROGRESS_JOBS:
                     told = self._restored
-                    logger.info("%s: %d jobs are back, more to come", self._store.name, told)
+                    logger.log(NOTICE, "%s: %d jobs are back, more to come", self._store.name, told)
         finally:
             self._replaying = False
-        logger.info("%s: all %d jobs are back", self._store.name, self._restored)
+        level = NOTICE if self._restored else logging.INFO
+        logger.log(level, "%s: all %d jobs are back", self._store.name, self._restored)
 
     @property
     def refusing(self) -> bool:
