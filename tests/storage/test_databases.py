@@ -303,6 +303,12 @@ def test_what_no_driver_says_that_it_raises(url: str, monkeypatch: pytest.Monkey
     assert [job(1)] == content(url)
 
 
+def test_a_name_tells_where_the_options_say_that_the_database_is() -> None:
+    url = "postgresql:///d?host=/run/postgresql&port=7&user=me&password=secret&sslmode=require"
+
+    assert "postgresql:///d?host=/run/postgresql&port=7" == make(url).name
+
+
 def test_a_host_of_ipv6_is_shown_in_brackets() -> None:
     assert "mysql://[::1]:3306/d" == make("mysql://user:secret@[::1]/d").name
 
