@@ -31,6 +31,7 @@ from ..transport import Backoff
 from .fetching import Fetcher
 from .hub import Hub
 from .levels import NOTICE
+from .opening import open_in_thread
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
 
@@ -289,16 +290,10 @@ async def open_store(store: Store | str | None, owner: str) -> OpenStore | None:
         ConfigError: the URL cannot be used.
         StorageError: it cannot be opened.
 
-    Cancellation: waits until the store is open, and closes it.
+    Cancellation: does not wait for the store, which is closed when it is open.
     """
     if isinstance(store, str):
         store = make_store(store)
     if store is None:
         return None
-    try:
-        state = await trio.to_thread.run_sync(store.open, owner)
-        await trio.lowlevel.checkpoint()
-    except trio.Cancelled:
-        store.close()
-        raise
-    return OpenStore(store, state)
+    return OpenStore(store, await open_in_thread(store, owner))
