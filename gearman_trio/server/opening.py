@@ -44,7 +44,8 @@ async def open_in_thread(store: Store, owner: str) -> StoreState:
     Raises:
         StorageError: it cannot be opened.
 
-    Cancellation: does not wait for a store that does not answer; one that does so later is closed then.
+    Cancellation: does not wait for a store that does not answer; one that does so later is closed then,
+    and must not be used before.
     """
     opening = _Opening(store)
     try:
