@@ -33,6 +33,8 @@ from ..transport import Backoff, Pump
 from .calling import Answer, Caller
 from .fetching import Fetcher
 from .hub import Hub
+from .levels import NOTICE
+from .opening import open_in_thread
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
 
@@ -194,10 +196,11 @@ class Journal:
                     await self._caller.call(partial(self._store.quarantine, bad))
                 if self._restored - told >= _PROGRESS_JOBS:
                     told = self._restored
-                    logger.info("%s: %d jobs are back, more to come", self._store.name, told)
+                    logger.log(NOTICE, "%s: %d jobs are back, more to come", self._store.name, told)
         finally:
             self._replaying = False
-        logger.info("%s: all %d jobs are back", self._store.name, self._restored)
+        level = NOTICE if self._restored else logging.INFO
+        logger.log(level, "%s: all %d jobs are back", self._store.name, self._restored)
 
     @property
     def refusing(self) -> bool:
@@ -363,16 +366,10 @@ async def open_store(store: Store | str | None, owner: str) -> OpenStore | None:
         ConfigError: the URL cannot be used.
         StorageError: it cannot be opened.
 
-    Cancellation: waits until the store is open, and closes it.
+    Cancellation: does not wait for the store, which is closed when it is open.
     """
     if isinstance(store, str):
         store = make_store(store)
     if store is None:
         return None
-    try:
-        state = await trio.to_thread.run_sync(store.open, owner)
-        await trio.lowlevel.checkpoint()
-    except trio.Cancelled:
-        store.close()
-        raise
-    return OpenStore(store, state)
+    return OpenStore(store, await open_in_thread(store, owner))

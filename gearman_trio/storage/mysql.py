@@ -296,6 +296,8 @@ def _tls(url: StoreURL) -> ssl.SSLContext | bool:
         ConfigError: an option about it cannot be used.
     """
     ca, cert, key = (existing_file(url, option) for option in ("ssl_ca", "ssl_cert", "ssl_key"))
+    if key and not cert:
+        refuse(url, "ssl_key: expected ssl_cert too")
     default = "verify_identity" if ca else "required" if cert else ""
     mode = url.options.get("ssl_mode", default).lower()
     if not mode:
@@ -312,7 +314,8 @@ def _tls(url: StoreURL) -> ssl.SSLContext | bool:
         context.check_hostname = names
         context.verify_mode = ssl.CERT_REQUIRED if checks else ssl.CERT_NONE
         if cert:
-            context.load_cert_chain(cert, key)
+            # Or else OpenSSL would ask the terminal for the password of a key that has one.
+            context.load_cert_chain(cert, key, password="")
     except ssl.SSLError as exc:
         refuse(url, f"ssl_ca, ssl_cert or ssl_key: {exc.reason or exc}")
     return context

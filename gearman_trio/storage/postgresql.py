@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from ..core import Batch, StoredJob
 from ..errors import StorageError
@@ -270,8 +270,10 @@ def conninfo(url: StoreURL) -> str:
 
 
 def without_password(conninfo: str) -> str:
-    """The URL of a database, without who logs in."""
-    return shown_place(conninfo, "postgresql")
+    """The URL of a database, without who logs in, and of its options with those alone that say where it is."""
+    options = parse_qsl(conninfo.partition("?")[2])
+    where = [(name, value) for name, value in options if name in {"host", "hostaddr", "port", "dbname"}]
+    return shown_place(conninfo, "postgresql") + (f"?{urlencode(where, safe='/')}" if where else "")
 
 
 def connect(driver: Any, conninfo: str) -> Any:

@@ -260,12 +260,13 @@ class RedisStore:
                 if self._epoch:
                     self._take_up(self._connection)
             yield self._connection
-        except self._errors as exc:
+        except BaseException as exc:
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {exc}") from exc
-        except BaseException:
-            self._disconnect()
-            raise
+            if isinstance(exc, StorageError) or not isinstance(exc, Exception):
+                raise
+            # A driver raises other things than it says where a connection breaks half-way; the job server must go on.
+            text = str(exc) if isinstance(exc, self._errors) else repr(exc)
+            raise StorageError(f"{self.name} {failure}: {text}") from exc
 
     @contextmanager
     def _reading(self) -> Generator[Any]:
@@ -288,7 +289,7 @@ class RedisStore:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            with suppress(*self._errors):
+            with suppress(Exception):
                 self._connection.disconnect()
             self._connection = None
 

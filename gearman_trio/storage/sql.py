@@ -328,9 +328,14 @@ class SQLStore(ABC):
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor
-        except self._errors as exc:
+        except StorageError:
+            self._let_go()
+            raise
+        except Exception as exc:
+            # A driver raises other things than it says where a connection breaks half-way; the job server must go on.
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {one_line(exc)}") from exc
+            text = one_line(exc) if isinstance(exc, self._errors) else repr(exc)
+            raise StorageError(f"{self.name} {failure}: {text}") from exc
         except BaseException:
             self._let_go()
             raise
@@ -367,7 +372,7 @@ class SQLStore(ABC):
         self._last_handle = None
         if self._db is not None:
             # It may be broken; an open transaction is rolled back by the server.
-            with suppress(*self._errors):
+            with suppress(Exception):
                 self._db.close()
             self._db = None
 

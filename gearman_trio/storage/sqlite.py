@@ -70,6 +70,8 @@ class SQLiteStore:
         self._durability = durability
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
+        # Which file it is that is open.
+        self._file: tuple[int, int] | None = None
         self._epoch = 0
         self._statements: dict[tuple[str, int], str] = {}
         # The last row that was there when it was opened.
@@ -81,6 +83,7 @@ class SQLiteStore:
         try:
             with self._errors("cannot be opened"):
                 self._db = self._connect(f"file:{_quoted(self._path)}?mode=rwc")
+                self._file = self._present_file()
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
                 self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -101,6 +104,12 @@ class SQLiteStore:
 
     def commit(self, batch: Batch) -> None:
         """See `Store.commit`."""
+        if self._db is not None and self._present_file() != self._file:
+            # SQLite would go on with what nobody can open any more.
+            raise StorageError(
+                f"{self.name} could not be written: its file was removed or replaced; put it back, or start the server "
+                "anew when its jobs are done"
+            )
         with self._errors("could not be written"), self._transaction() as db:
             self._add(db, batch.adds)
             if batch.updates:
@@ -211,6 +220,14 @@ class SQLiteStore:
         os.ftruncate(lock, 0)
         os.write(lock, b"%d\n" % os.getpid())
         self._lock = lock
+
+    def _present_file(self) -> tuple[int, int] | None:
+        """Which file the path leads to now, `None` for none."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         version = self._version(db)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gearman_trio import ConfigError, StorageError
 from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, make_store
@@ -240,6 +241,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
         ),
         ("mysql://h/d?ssl_mode=some", "ssl_mode: expected disabled, required, verify_ca, verify_identity, got 'some'"),
         ("mysql://h/d?ssl_ca=/nowhere", "ssl_ca: expected a file that can be read, got '/nowhere'"),
+        ("mysql://h/d?ssl_key=/dev/null", "ssl_key: expected ssl_cert too"),
         ("mysql://h/d?ssl_ca=/dev/null", "ssl_ca, ssl_cert or ssl_key: "),
         ("postgresql://h/d?tabel=x", 'invalid URI query parameter: "tabel"'),
         ("postgresql://h:port/d", "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
@@ -296,6 +298,28 @@ def test_what_mysql_8_needs_to_log_in_is_named(monkeypatch: pytest.MonkeyPatch) 
         make("mysql://user:secret@h/d").info()
 
 
+def test_what_no_driver_says_that_it_raises(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(url)
+    store.open("server")
+
+    def write(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "_write", write)
+        with pytest.raises(StorageError, match=r"could not be written: IndexError\('index out of range'\)"):
+            store.commit(adds(job(1)))
+    store.commit(adds(job(1)))
+    store.close()
+    assert [job(1)] == content(url)
+
+
+def test_a_name_tells_where_the_options_say_that_the_database_is() -> None:
+    url = "postgresql:///d?host=/run/postgresql&port=7&user=me&password=secret&sslmode=require"
+
+    assert "postgresql:///d?host=/run/postgresql&port=7" == make(url).name
+
+
 def test_a_host_of_ipv6_is_shown_in_brackets() -> None:
     assert "mysql://[::1]:3306/d" == make("mysql://user:secret@[::1]/d").name
 
@@ -346,6 +370,19 @@ class TestMySQLOverTLS:
         where = options.format(ca=certificates.ca, other=certificates.other_ca)
         with pytest.raises(StorageError, match="certificate verify failed"):
             make(f"{secure.url.replace('127.0.0.1', host)}?{where}").open("server")
+
+    def test_a_key_with_a_password_is_refused(self, certificates: Certificates, tmp_path: Path) -> None:
+        key = serialization.load_pem_private_key(Path(certificates.key).read_bytes(), None)
+        locked = tmp_path / "locked.pem"
+        locked.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+        with pytest.raises(ConfigError, match="ssl_ca, ssl_cert or ssl_key: "):
+            make(f"mysql://h/d?ssl_cert={certificates.certificate}&ssl_key={locked}")
 
     def test_a_server_without_it_is_refused(self, mariadb: MariaDB) -> None:
         with pytest.raises(StorageError, match=r"TLS|SSL is required"):

@@ -324,6 +324,23 @@ def test_a_name_shows_no_password(url: str, name: str) -> None:
     assert name == make(url).name
 
 
+@pytest.mark.interop
+@pytest.mark.slow
+def test_what_redis_py_does_not_say_that_it_raises(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(url, job(1))
+
+    def writes(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisStore, "_writes", writes)
+        with pytest.raises(StorageError, match=r"could not be written: IndexError\('index out of range'\)"):
+            store.commit(adds(job(2)))
+    store.commit(adds(job(2)))
+    store.close()
+    assert [job(1), job(2)] == content(url)
+
+
 class _OnSocket(Redis):
     def command(self) -> list[str]:
         return [*super().command(), "--unixsocket", f"{self.folder}/socket"]

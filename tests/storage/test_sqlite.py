@@ -169,6 +169,27 @@ def test_a_damaged_file_is_told_with_what_can_be_done(path: str) -> None:
         SQLiteStore(path).open("server")
 
 
+def test_nothing_is_stored_in_a_file_that_is_not_there_any_more(path: str) -> None:
+    @contextmanager
+    def fault() -> Generator[None]:
+        os.rename(path, f"{path}.away")
+        yield
+        os.rename(f"{path}.away", path)
+
+    check_store_fault(lambda: SQLiteStore(path), fault)
+
+
+def test_nothing_is_stored_where_another_file_has_taken_the_place(path: str) -> None:
+    store = SQLiteStore(path)
+    store.open("server")
+    Path(f"{path}.other").write_bytes(b"")
+    os.replace(f"{path}.other", path)
+
+    with pytest.raises(StorageError, match="its file was removed or replaced; put it back"):
+        store.commit(adds(job(1)))
+    store.close()
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="it is a folder; expected the path of a file"):
         SQLiteStore(str(tmp_path)).open("server")
