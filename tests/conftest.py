@@ -1,4 +1,7 @@
-"""Says which gearman_trio is tested: the sources, or what is installed; the pure or the compiled core."""
+"""What every test has: the gearman_trio that is tested, and how Hypothesis looks.
+
+`HYPOTHESIS_PROFILE=thorough` looks for several minutes. It never gives up for slowness, for machines differ.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import gearman_trio
 from gearman_trio.core import COMPILED
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure() -> None:

@@ -18,6 +18,8 @@ import attrs
 import pytest
 import trio
 
+from .patience import PATIENCE
+
 __all__ = ["Gearmand", "open_gearman_worker", "open_gearmand", "require", "wait_listening"]
 
 #: Debian puts servers, and the collectors of Netdata, where not every PATH looks.
@@ -90,7 +92,7 @@ async def open_gearmand(*arguments: str, port: int | None = None) -> AsyncGenera
     port = free_port() if port is None else port
     command = [require("gearmand"), "-p", str(port), "-L", "127.0.0.1", "-l", "stderr", *arguments]
     async with _open_process(command) as process:
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             await wait_listening(port)
         yield Gearmand(port, process)
 

@@ -17,6 +17,8 @@ from gearman_trio import demo
 from gearman_trio.client import JobStatus
 from gearman_trio.demo import DemoResult, FileCount, Totals, count_file, find_files, run_demo
 
+from .patience import PATIENCE
+
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -176,7 +178,7 @@ async def test_demo_counts_every_file_and_leaves_nothing(tmp_path: Path) -> None
     absent = tmp_path / "absent"
     witness, tasks = Witness(), trio.lowlevel.current_statistics().tasks_living
 
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         result = await run_demo([*files, absent], witness)
 
     assert {True} == set(result.checks.values())
@@ -194,7 +196,7 @@ async def test_demo_counts_every_file_and_leaves_nothing(tmp_path: Path) -> None
 
 async def test_cancelled_demo_leaves_nothing() -> None:
     witness, tasks = Witness(), trio.lowlevel.current_statistics().tasks_living
-    with trio.fail_after(30), trio.CancelScope() as scope:
+    with trio.fail_after(PATIENCE), trio.CancelScope() as scope:
         witness.stop_at = scope
         await run_demo([Path(sys.executable)], witness)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from .patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-
-#: An example takes a second or two; the rest is for slow machines.
-LIMIT_SECONDS = 60
 
 
 def test_there_are_examples() -> None:
@@ -33,7 +32,7 @@ def test_example_runs_to_its_end(path: Path, tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 

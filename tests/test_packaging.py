@@ -19,6 +19,8 @@ import pytest
 import gearman_trio
 from gearman_trio.core import COMPILED
 
+from .patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "gearman_trio").rglob("*.py"))
 
@@ -101,7 +103,12 @@ def test_import_brings_only_what_a_program_needs() -> None:
     code = "import sys; from gearman_trio import *; print(*sys.modules)"
 
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
 
     unwanted = {
@@ -126,7 +133,7 @@ def test_import_of_the_package_alone_brings_nothing_of_it() -> None:
     code = "import sys, gearman_trio; print(*sys.modules)"
     command = [sys.executable, "-c", code]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)
 
     ours = {name for name in done.stdout.split() if name.startswith(("gearman_trio", "trio"))}
     assert {"gearman_trio"} == ours

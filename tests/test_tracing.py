@@ -37,7 +37,7 @@ from gearman_trio import (
 from gearman_trio.serializers import Serializer
 from gearman_trio.tracing import carrying_context, trace_jobs, traced
 
-PATIENCE = 60.0
+from .patience import PATIENCE
 
 #: What every envelope begins with.
 MAGIC = b"\0gearman_trio.context/1\0"

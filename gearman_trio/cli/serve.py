@@ -17,6 +17,7 @@ from ..daemon import (
     NOTICE,
     Launch,
     allow_core_dumps,
+    check_installation,
     detach,
     raise_descriptor_limit,
     run_server,
@@ -90,6 +91,7 @@ def _run(launch: Launch, without_effect: Sequence[Option]) -> None:
             allow_core_dumps()
         if launch.user is not None:
             switch_user(launch.user)
+            check_installation(launch.user)
     # Last before there is anything that a fork would take along.
     detachment = detach() if launch.daemon else None
     try:

@@ -11,7 +11,7 @@ import trio
 
 from ..errors import ConfigError, GearmanError, ServersUnavailable
 from ..protocol import PacketType, encode_request
-from ..transport import UNREACHABLE, Address, Connect, PacketLink, why_unreachable
+from ..transport import IN_PROCESS, UNREACHABLE, Address, Connect, PacketLink, why_unreachable
 from .health import HealthTable
 from .session import APART, Request, Session
 
@@ -208,7 +208,7 @@ class Connector:
         if self._connection is not None:
             self._connection.lose(_CLOSED)
             if not self._connection.link.ended:
-                _log.info("server=%s closed", self._connection.address)
+                _tell(self._connection.address, "closed")
             self._connection = None
         self._conclude(None, [_CLOSED])
 
@@ -242,7 +242,7 @@ class Connector:
         self._connection = None
         # A loss counts, so that another server, if there is one, takes what comes next.
         self._health[address].failed(reason)
-        _log.info("server=%s lost: %s", address, reason)
+        _tell(address, f"lost: {reason}")
         greeting.connection.lose(reason)
         return None
 
@@ -250,10 +250,7 @@ class Connector:
         self._connection = connection
         self._health[connection.address].succeeded()
         self.connections += 1
-        if self._causes:
-            _log.info("server=%s connected, after %s", connection.address, "; ".join(self._causes))
-        else:
-            _log.info("server=%s connected", connection.address)
+        _tell(connection.address, f"connected, after {'; '.join(self._causes)}" if self._causes else "connected")
         self._conclude(connection, [])
 
     def _conclude(self, connection: Connection | None, causes: list[str]) -> None:
@@ -262,6 +259,12 @@ class Connector:
             attempt.connection = connection
             attempt.causes = causes
             attempt.done.set()
+
+
+def _tell(address: Address, what: str) -> None:
+    """Log what becomes of a connection; a server in this process tells it of its end."""
+    if address != IN_PROCESS:
+        _log.info("server=%s %s", address, what)
 
 
 def encode_option(option: str) -> bytes:

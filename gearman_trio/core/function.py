@@ -23,7 +23,7 @@ class Function:
         running: how many jobs workers hold.
         scheduled: how many jobs wait for their time.
         committing: how many jobs wait to be stored.
-        fetching: how many jobs wait for their workload.
+        fetching: jobs that a worker grabbed, and that wait for their workload: no worker has them yet.
         workers: the connections that have the ability, in the order in which they said so.
         sleepers: those of them that sleep, longest first.
         wakes: how many workers were woken for this function and have not grabbed since.
@@ -65,7 +65,7 @@ class Function:
         self.running: int = 0
         self.scheduled: int = 0
         self.committing: int = 0
-        self.fetching: int = 0
+        self.fetching: dict[Job, None] = {}
         self.stalled: bool = False
         self.workers: dict[Peer, None] = {}
         # An OrderedDict and not a dict: taking from the front stays O(1) after many have left.
@@ -83,7 +83,7 @@ class Function:
     @property
     def total(self) -> int:
         """How many live jobs the function has, in any state."""
-        return self.queued + self.running + self.scheduled + self.committing + self.fetching
+        return self.queued + self.running + self.scheduled + self.committing + len(self.fetching)
 
     @property
     def available(self) -> int:
@@ -98,16 +98,17 @@ class Function:
         return not (self.workers or self.total or self.pinned or self.paused or any(self.limits))
 
     def waiting(self, priority: int) -> int:
-        """How many jobs of one priority are queued."""
-        return len(self._queues[priority])
+        """How many jobs of one priority no worker has yet, though they could run: queued and fetching ones."""
+        fetching = sum([job.priority == priority for job in self.fetching]) if self.fetching else 0
+        return len(self._queues[priority]) + fetching
 
     def waiting_since(self) -> float | None:
-        """Since when the job that has been queued longest is queued, monotonic seconds; `None` where none is.
+        """Since when the job that has waited longest of those that `waiting` counts does, monotonic seconds, or `None`.
 
-        Jobs are queued at the tail, so it is at the head of one of the queues.
+        Jobs are queued at the tail, so it is at the head of one of the queues, if it is queued.
         """
         heads = [queue.head for queue in self._queues]
-        return min([head.since for head in heads if head is not None], default=None)
+        return min([job.since for job in [*heads, *self.fetching] if job is not None], default=None)
 
     def queue(self, priority: int) -> JobQueue:
         """The queue of one priority, to look at."""
@@ -198,6 +199,7 @@ class Function:
         """Let go of the jobs, and keep the counts."""
         for queue in self._queues:
             queue.close()
+        self.fetching = {}
         self.by_unique = {}
         self.by_workload = {}
 

@@ -115,11 +115,11 @@ class Outcomes:
             self._registry.counters.raised += 1
             self._registry.remove(job, EXCEPTION, body[len(job.handle) + 1 :])
 
-    def end_failed(self, job: Job, outcome: int) -> None:
-        """End a job, with an outcome of `tally`, and tell its clients WORK_FAIL."""
+    def end_failed(self, job: Job, outcome: int, reason: bytes = b"") -> None:
+        """End a job, with an outcome of `tally`, and tell its clients WORK_FAIL, which has no place for a reason."""
         for client in job.clients:
             send_handle(client, _WORK_FAIL, job)
-        self._registry.remove(job, outcome)
+        self._registry.remove(job, outcome, reason)
 
     def cancel(self, handle: bytes) -> bool:
         """End a job for an administrator; say whether there was one. A result still to come is dropped in silence."""

@@ -207,7 +207,7 @@ class Registry:
     def assign(self, job: Job, worker: Peer, deadline: float) -> None:
         """Give a job, just taken from its queue, to a worker; `deadline` is monotonic seconds, 0.0 for none."""
         if job.state == FETCHING:
-            job.function.fetching -= 1
+            del job.function.fetching[job]
         job.move(ASSIGN)
         job.worker = worker
         job.attempts += 1
@@ -238,12 +238,12 @@ class Registry:
     def fetch(self, job: Job) -> None:
         """Keep a job, just taken from its queue, back until its workload is fetched."""
         job.move(FETCH)
-        job.function.fetching += 1
+        job.function.fetching[job] = None
 
     def give_back(self, job: Job) -> None:
         """Put a job that waits for its workload back at the head of its queue."""
         job.move(REQUEUE)
-        job.function.fetching -= 1
+        del job.function.fetching[job]
         job.function.push_front(job)
 
     def spill(self, job: Job) -> None:
@@ -277,14 +277,14 @@ class Registry:
         Args:
             job: which.
             outcome: one of the numbers that index `OUTCOMES`.
-            reason: why it failed, as far as the worker has said.
+            reason: why it failed, as far as that is known.
         """
         function = job.function
         function.tally.ended[outcome] += 1
+        if FAIL <= outcome <= LOST:
+            self.failures.append(Failure(job, OUTCOMES[outcome], reason, self.now))
         if job.state == RUNNING:
             function.tally.ran.add(self.now - job.since)
-            if FAIL <= outcome <= LOST:
-                self.failures.append(Failure(job, OUTCOMES[outcome], reason, self.now))
             self._leave_worker(job)
         elif job.state == QUEUED:
             function.remove(job)
@@ -296,7 +296,7 @@ class Registry:
         elif job.state == COMMITTING:
             function.committing -= 1
         elif job.state == FETCHING:
-            function.fetching -= 1
+            del function.fetching[job]
         job.move(FINISH)
         if job.row:
             self.ledger.remove(job)

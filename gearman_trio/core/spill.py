@@ -37,6 +37,9 @@ __all__ = ["Spill"]
 #: How much is fetched at once, but for a single workload that is larger.
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 
+#: Why a job fails whose workload the store has no more.
+_GONE: Final = b"its workload is not in the store any more"
+
 #: How many jobs of a queue are looked at for those to fetch before a worker grabs them, and how much that may be.
 _AHEAD_JOBS: Final = 256
 _AHEAD_BYTES: Final = 16 * 1024 * 1024
@@ -129,7 +132,7 @@ class Spill:
             else:
                 lost.append(job)
                 registry.counters.lost += 1
-                self._outcomes.end_failed(job, LOST)
+                self._outcomes.end_failed(job, LOST, _GONE)
         self._settle_grabs(now)
         if registry.stalled:
             self._stall(stalled=False)

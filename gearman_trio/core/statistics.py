@@ -116,10 +116,10 @@ class Totals:
     Attributes:
         functions: how many functions are known.
         stalled: how many of them have queued jobs and no worker.
-        queued: how many jobs are queued.
+        queued: how many jobs are queued, those that are fetching among them.
         scheduled: how many wait for their time.
         committing: how many wait to be stored.
-        fetching: how many wait for their workload from the store.
+        fetching: how many a worker has grabbed that wait for their workload from the store.
         running: how many workers hold.
         connections: how many there are.
         workers: how many of them have abilities.
@@ -155,13 +155,14 @@ class Totals:
         self.outbox_bytes: int = 0
         for function in functions:
             self.functions += 1
-            if function.queued:
-                self.queued += function.queued
+            queued = function.queued + len(function.fetching)
+            if queued:
+                self.queued += queued
                 if not function.workers:
                     self.stalled += 1
             self.scheduled += function.scheduled
             self.committing += function.committing
-            self.fetching += function.fetching
+            self.fetching += len(function.fetching)
             self.running += function.running
         for peer in peers:
             self.connections += 1
@@ -177,7 +178,7 @@ class FunctionStatistics:
 
     Attributes:
         name: of the function.
-        high: how many jobs of each priority are queued.
+        high: how many jobs of each priority are queued, those that are fetching among them.
         normal: likewise.
         low: likewise.
         scheduled: how many jobs wait for their time.
@@ -230,7 +231,7 @@ class FunctionStatistics:
         self.low = function.waiting(LOW)
         self.scheduled = function.scheduled
         self.committing = function.committing
-        self.fetching = function.fetching
+        self.fetching = len(function.fetching)
         self.running = function.running
         self.workers = len(function.workers)
         self.sleeping = len(function.sleepers)

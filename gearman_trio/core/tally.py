@@ -162,7 +162,7 @@ class Tally:
 
 
 class Failure:
-    """A job that failed, raised, outlived its time limit, or was lost with its last worker.
+    """A job that failed, raised, outlived its time limit, or was lost with its last worker or its workload.
 
     Attributes:
         handle: of the job.
@@ -170,15 +170,16 @@ class Failure:
         unique: the client's unique ID.
         priority: 0 high, 1 normal, 2 low.
         background: whether it was a background job.
-        workload: opaque bytes; `None` where it is too long to be kept.
+        workload: opaque bytes; `None` where it is too long to be kept, or was in the store alone.
         workload_bytes: how long it is.
+        spilled: whether it was in the store alone.
         attempts: how often it was assigned to a worker.
         outcome: ``"fail"``, ``"exception"``, ``"timed_out"`` or ``"lost"``.
-        reason: the beginning of what came with WORK_EXCEPTION, else ``b""``.
-        worker: the client ID of the worker.
-        address: of the worker.
+        reason: the beginning of what came with WORK_EXCEPTION, or why the job could not be run; else ``b""``.
+        worker: the client ID of the worker, or ``b""`` where none had it.
+        address: of the worker, likewise.
         ended_at: when, in monotonic seconds.
-        ran: how long the worker had it, in seconds.
+        ran: how long the worker had it, in seconds; `None` where none had it.
     """
 
     __slots__ = (
@@ -192,6 +193,7 @@ class Failure:
         "priority",
         "ran",
         "reason",
+        "spilled",
         "unique",
         "worker",
         "workload",
@@ -209,11 +211,12 @@ class Failure:
         self.background = job.background
         self.workload: bytes | None = job.workload if job.size <= _WORKLOAD_BYTES and not job.missing else None
         self.workload_bytes = job.size
+        self.spilled = job.missing
         self.attempts = job.attempts
         self.worker = worker.client_id if worker is not None else b""
         self.address = worker.address if worker is not None else ""
         self.ended_at = now
-        self.ran = now - job.since
+        self.ran: float | None = now - job.since if worker is not None else None
 
 
 class Traffic:

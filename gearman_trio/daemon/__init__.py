@@ -12,7 +12,7 @@ from .limits import allow_core_dumps, raise_descriptor_limit
 from .logs import LEVELS, NOTICE, level_number, reopen_log_files, set_up_logging
 from .pidfile import PidFile
 from .running import run_server
-from .user import switch_user
+from .user import check_installation, switch_user
 
 __all__ = [
     "LEVELS",
@@ -21,6 +21,7 @@ __all__ = [
     "Launch",
     "PidFile",
     "allow_core_dumps",
+    "check_installation",
     "detach",
     "level_number",
     "raise_descriptor_limit",

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import trio
 
 from ..errors import ConfigError
 
-__all__ = ["switch_user"]
+__all__ = ["check_installation", "switch_user"]
+
+#: What more is imported of while a server runs, and a file of each.
+_INSTALLED: Final = {"Python": os.__file__, "trio": trio.__file__, "gearman_trio": __file__}
 
 
 def switch_user(name: str) -> None:
@@ -31,3 +39,26 @@ def switch_user(name: str) -> None:
         os.setuid(user.pw_uid)
     except OSError as exc:
         raise ConfigError(f"--user: cannot become {name!r}: {exc.strerror}") from exc
+
+
+def check_installation(name: str, installed: Mapping[str, str] = _INSTALLED) -> None:
+    """See that this process, which is another user now, can still read what it runs.
+
+    Modules are imported when they are first needed; without this, a server would fail at any of them, at any time.
+
+    Args:
+        name: of the user, for the message.
+        installed: what is looked for, and a file of each; those that are in no file of their own are not looked at.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    for what, file in installed.items():
+        try:
+            with open(file, "rb"):
+                os.listdir(Path(file).parent)
+        except PermissionError as exc:
+            raise ConfigError(f"--user: {name!r} cannot read {exc.filename}, where {what} is installed") from exc
+        except OSError:
+            # Of an archive, which is open.
+            continue

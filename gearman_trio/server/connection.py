@@ -52,6 +52,8 @@ class Connection(ABC):
         address, self._name = describe(stream)
         self._peer = hub.connect(self, address, admin=admin)
         self._left = False
+        # Whether the program itself opened it, for a request over HTTP perhaps: there may be thousands a second.
+        self.passing = False
         # Whether the peer was told why the connection ends, and may not have read it yet.
         self._lingers = False
         self._patience = Patience(options, trio.current_time())
@@ -63,7 +65,8 @@ class Connection(ABC):
         """
         number = self._peer.number
         try:
-            logger.info("conn=%d opened from %s", number, self._name)
+            if not self.passing:
+                logger.info("conn=%d opened from %s", number, self._name)
             with self._scope:
                 await self._serve()
                 self._leave()
@@ -72,7 +75,8 @@ class Connection(ABC):
                         await self._linger()
         finally:
             self._leave()
-            logger.info("conn=%d closed: %s", number, self._reason or "the server stopped")
+            level = logging.DEBUG if self.passing else logging.INFO
+            logger.log(level, "conn=%d closed: %s", number, self._reason or "the server stopped")
             # For a socket this is at once; TLS says good-bye, which a peer that does not read could hold up, and some
             # streams say that nobody heard it.
             with trio.move_on_after(self._farewell_seconds, shield=True), suppress(trio.BrokenResourceError):

@@ -27,7 +27,7 @@ import trio
 
 from ..client import Client, open_client
 from ..core import Counters, Failure, FunctionStatistics, PeerStatistics, Totals
-from ..transport import Address, KeepAlive, Pump, keep_alive, pump_available
+from ..transport import IN_PROCESS, Address, KeepAlive, Pump, keep_alive, pump_available
 from .accepting import Doorman, accept_all
 from .connection import Connection, SocketConnection, StreamConnection
 from .hub import Hub
@@ -252,10 +252,12 @@ class Server:
             if self._connections is None:
                 raise OSError("the server is not running")
             ours, theirs = memory_stream_pair()
-            self._connections.start_soon(self._serve_connection, self._connection(ours, admin=False))
+            connection = self._connection(ours, admin=False)
+            connection.passing = True
+            self._connections.start_soon(self._serve_connection, connection)
             return theirs
 
-        async with open_client(Address("in-process"), client_id=client_id, connect=connect) as client:
+        async with open_client(IN_PROCESS, client_id=client_id, connect=connect) as client:
             yield client
 
     def _shut_down(self, how: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .address import DEFAULT_PORT, Address, parse_address
+from .address import DEFAULT_PORT, IN_PROCESS, Address, parse_address
 from .backoff import Backoff
 from .dialing import UNREACHABLE, Connect, connect_socket, connect_tcp, dialer, why_unreachable
 from .keepalive import KeepAlive, keep_alive
@@ -12,6 +12,7 @@ from .tls import Tls, TlsOptions, client_context, server_context
 
 __all__ = [
     "DEFAULT_PORT",
+    "IN_PROCESS",
     "UNREACHABLE",
     "Address",
     "Backoff",

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import ConfigError
 
-__all__ = ["DEFAULT_PORT", "Address", "parse_address"]
+__all__ = ["DEFAULT_PORT", "IN_PROCESS", "Address", "parse_address"]
 
 #: The port that IANA assigned to Gearman.
 DEFAULT_PORT: Final = 4730
@@ -37,6 +37,10 @@ class Address:
         if self.path:
             return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+#: That of the server which a client shares a process with; it is only a name.
+IN_PROCESS: Final = Address("in-process")
 
 
 def parse_address(text: str, *, default_host: str = "127.0.0.1", default_port: int = DEFAULT_PORT) -> Address:

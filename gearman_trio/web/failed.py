@@ -66,7 +66,8 @@ class FailedJobs:
             again = self._again[failure.handle]
             raise ValueError(f"the job was submitted again, as {again.decode('utf-8', 'backslashreplace')}")
         if failure.workload is None:
-            raise ValueError(f"the workload of {failure.workload_bytes} bytes was not kept, for it is too long")
+            why = "it was in the store alone" if failure.spilled else "it is too long"
+            raise ValueError(f"the workload of {failure.workload_bytes} bytes was not kept, for {why}")
         # At once, so that a second click does not submit a second job.
         self._again[failure.handle] = b""
         try:

@@ -75,9 +75,10 @@ class _Jobs:
         if failure is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no live job {text(handle)[:100]!r}")
         value = {**self._failed.value(failure), "live": False, "timeline": _last_words(failure, self._clock())}
-        worker = {"connection": 0, "address": failure.address, "client_id": text(failure.worker)}
+        had = {"connection": 0, "address": failure.address, "client_id": text(failure.worker)}
+        worker = None if failure.ran is None else had
         kept = None if failure.workload is None else bytes(failure.workload[:_PREVIEW_BYTES])
-        value = {**value, "worker": worker, "spilled": False}
+        value = {**value, "worker": worker, "spilled": failure.spilled}
         return self._with_workload(value, kept, failure.workload_bytes)
 
     def _with_workload(self, value: dict[str, Any], shown: bytes | None, size: int) -> Response:
@@ -219,10 +220,11 @@ def _timeline(job: JobStatistics, clock: float) -> list[dict[str, Any]]:
 def _last_words(failure: Failure, clock: float) -> list[dict[str, Any]]:
     """The end of a job that failed."""
     ended = clock + failure.ended_at
-    return [
-        {"what": f"attempt {failure.attempts} began", "time": round(ended - failure.ran, 3)},
-        {"what": f"ended: {failure.outcome.replace('_', ' ')}", "time": round(ended, 3)},
-    ]
+    end = {"what": f"ended: {failure.outcome.replace('_', ' ')}", "time": round(ended, 3)}
+    if failure.ran is None:
+        # No worker had it.
+        return [end]
+    return [{"what": f"attempt {failure.attempts} began", "time": round(ended - failure.ran, 3)}, end]
 
 
 def _progress(numerator: bytes, denominator: bytes) -> float | None:

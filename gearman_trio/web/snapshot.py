@@ -124,7 +124,7 @@ def failure_value(failure: Failure, clock: float) -> dict[str, Any]:
         "attempts": failure.attempts,
         "background": failure.background,
         "workload_bytes": failure.workload_bytes,
-        "ran_seconds": round(failure.ran, 6),
+        "ran_seconds": None if failure.ran is None else round(failure.ran, 6),
         "ended_at": round(clock + failure.ended_at, 3),
     }
 

@@ -10,6 +10,8 @@ from trio.testing import memory_stream_pair
 
 from gearman_trio import Address, AdminClient, open_admin
 
+from ..patience import PATIENCE
+
 __all__ = ["ScriptedServer", "open_scripted"]
 
 
@@ -51,6 +53,6 @@ async def open_scripted() -> AsyncGenerator[tuple[AdminClient, ScriptedServer]]:
         await trio.lowlevel.checkpoint()
         return theirs
 
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         async with open_admin("scripted:1", connect=connect) as admin:
             yield admin, ScriptedServer(ours)

@@ -31,6 +31,8 @@ from gearman_trio import (
 )
 from gearman_trio.admin import FunctionJobRow, FunctionRow, JobRow, LimitRow, PriorityRow
 
+from ..patience import PATIENCE
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
@@ -218,13 +220,13 @@ async def test_activity(admin: AdminClient, client: Client, server: Server, nurs
 
     async with open_worker(abilities, client_id="builder-1", connect=lambda address: connect(server, nursery)):
         handle = await client.submit("build", b"", unique="x\ty")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await begun.wait()
         (running,) = await admin.running_jobs()
         (function,) = await admin.function_activity()
         connections = await admin.connection_activity()
         going_on.set()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             after = function
             while not after.ended:
                 await trio.lowlevel.checkpoint()

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.generator import generate, serve_command
 from benchmarks.processes import HOST, open_process, open_server, working_directory
 
+from ..patience import PATIENCE
 from ..peers import require_python_package
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiler")]
@@ -40,7 +41,7 @@ def test_a_client_runs_all_jobs_and_prints_its_figures(library: str, extra: list
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
     assert (0, "") == (done.returncode, done.stderr)

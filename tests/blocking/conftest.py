@@ -12,6 +12,7 @@ import pytest
 from gearman_trio import Abilities, ThreadJob
 from gearman_trio.blocking import Client, Worker
 
+from ..patience import PATIENCE
 from .background import server_in_thread, threads_of_ours
 
 _names = count(1)
@@ -26,10 +27,10 @@ class Gate:
 
     def enter(self) -> None:
         self.started.release()
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE)
 
     def wait_started(self) -> None:
-        assert self.started.acquire(timeout=10)
+        assert self.started.acquire(timeout=PATIENCE)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def no_thread_is_left() -> Iterator[None]:
     if threads_of_ours():
         # What is forgotten ends by itself, but not in no time.
         gc.collect()
-    assert [] == threads_of_ours(patience=2.0)
+    assert [] == threads_of_ours(patience=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def abilities(gate: Gate) -> Abilities:
 def worker(server: str, abilities: Abilities, gate: Gate) -> Iterator[Worker]:
     worker = Worker(abilities, server, concurrency=4)
     worker.start()
-    worker.wait_ready(timeout=10)
+    worker.wait_ready(timeout=PATIENCE)
     yield worker
     gate.open.set()
-    worker.stop(timeout=10)
+    worker.stop(timeout=PATIENCE)

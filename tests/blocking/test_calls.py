@@ -21,6 +21,7 @@ from gearman_trio import (
 )
 from gearman_trio.blocking import AdminClient, Client, ForegroundJob, TypedJob, Worker
 
+from ..patience import PATIENCE
 from .background import server_in_thread
 
 typed = Abilities(serializer=JSON, namespace="typed.")
@@ -47,7 +48,7 @@ def with_progress(job: ThreadJob, timeout: float) -> float:
 @pytest.fixture
 def typed_worker(server: str) -> Iterator[Worker]:
     with Worker(typed, server, concurrency=4) as worker:
-        worker.wait_ready(timeout=10)
+        worker.wait_ready(timeout=PATIENCE)
         yield worker
 
 
@@ -73,14 +74,14 @@ def test_a_stream_of_a_decorated_function_gives_its_values(client: Client, typed
     with client.stream(count_to, 2) as items:
         assert isinstance(items, TypedJob)
         assert [JobStatus(0, 2), JobItem(1), JobItem(2)] == list(items)
-        assert items.result(timeout=10) is None
+        assert items.result(timeout=PATIENCE) is None
     with client.stream(with_progress, 1.5) as job:
-        assert [JobData(b"begun")] == list(job.events(timeout=10))
-        assert 1.5 == job.result(timeout=10)
+        assert [JobData(b"begun")] == list(job.events(timeout=PATIENCE))
+        assert 1.5 == job.result(timeout=PATIENCE)
         assert "TypedJob" in repr(job)
     with client.stream("typed.add", b'{"left": 1}') as by_name:
         assert isinstance(by_name, ForegroundJob)
-        assert b"2" == by_name.result(timeout=10)
+        assert b"2" == by_name.result(timeout=PATIENCE)
 
 
 def test_options_of_a_view_are_those_of_its_calls(client: Client, server: str, unserved: str) -> None:
@@ -150,16 +151,16 @@ def test_jobs_are_spread_over_several_servers(unserved: str) -> None:
         addresses = f"127.0.0.1:{one}", f"127.0.0.1:{other}"
         with Client(*addresses, routing="round-robin") as client:
             for _ in range(4):
-                client.submit(unserved, b"x", timeout=10)
+                client.submit(unserved, b"x", timeout=PATIENCE)
             last = client.with_options(server=addresses[1])
-            handle = last.submit(unserved, b"y", timeout=10)
+            handle = last.submit(unserved, b"y", timeout=PATIENCE)
 
-            assert last.status(handle, timeout=10).known
+            assert last.status(handle, timeout=PATIENCE).known
             assert str(last.server) == addresses[1]
         queued = []
         for address in addresses:
             with AdminClient(address) as admin:
-                queued += [row.total for row in admin.status(timeout=10)]
+                queued += [row.total for row in admin.status(timeout=PATIENCE)]
 
     assert [2, 3] == queued
 
@@ -179,13 +180,13 @@ def test_a_function_that_raises(client: Client, typed_worker: Worker) -> None:
 
 
 def test_a_map_and_a_pipeline_of_decorated_functions(client: Client, typed_worker: Worker) -> None:
-    with client.map(add, [1, 2, 3], ordered=True, timeout=10) as results:
+    with client.map(add, [1, 2, 3], ordered=True, timeout=PATIENCE) as results:
         assert [2, 3, 4] == list(results)
-    with client.map(count_to, [2], timeout=10) as lists:
+    with client.map(count_to, [2], timeout=PATIENCE) as lists:
         assert [[1, 2]] == list(lists)
-    with client.map(add, [1, object()], ordered=True, on_error="yield", timeout=10) as kept:
+    with client.map(add, [1, object()], ordered=True, on_error="yield", timeout=PATIENCE) as kept:
         first, second = kept
-    with client.pipeline(timeout=10) as pipeline:
+    with client.pipeline(timeout=PATIENCE) as pipeline:
         entry = pipeline.submit(add, 1, right=2)
 
     assert 2 == first

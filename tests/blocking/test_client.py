@@ -31,22 +31,23 @@ from gearman_trio import (
 )
 from gearman_trio.blocking import Client, ForegroundJob, Worker
 
+from ..patience import PATIENCE
 from .background import server_in_thread, threads_of_ours
 from .conftest import Gate
 
 
 def test_run_gives_the_result(client: Client, worker: Worker) -> None:
     assert b"olleh" == client.run("reverse", b"hello")
-    assert b"olleh" == client.run(b"reverse", bytearray(b"hello"), priority="high", unique="x", timeout=10)
+    assert b"olleh" == client.run(b"reverse", bytearray(b"hello"), priority="high", unique="x", timeout=PATIENCE)
 
 
 def test_submit_and_ask_by_handle_and_unique_id(client: Client, unserved: str) -> None:
-    handle = client.submit(unserved, b"x", unique=unserved, priority="low", timeout=10)
+    handle = client.submit(unserved, b"x", unique=unserved, priority="low", timeout=PATIENCE)
 
     assert handle.startswith(b"H:")
-    assert client.status(handle, timeout=10).known
+    assert client.status(handle, timeout=PATIENCE).known
     assert not client.status(handle).running
-    assert client.status_by_unique(unserved, timeout=10).known
+    assert client.status_by_unique(unserved, timeout=PATIENCE).known
     assert not client.status(b"H:nowhere:1").known
 
 
@@ -56,8 +57,8 @@ def test_submit_for_later(client: Client, unserved: str) -> None:
 
 def test_echo_options_and_statistics(client: Client, server: str) -> None:
     assert "None" == str(client.server)
-    assert b"\0any\xff" == client.echo(b"\0any\xff", timeout=10)
-    client.set_option("exceptions", timeout=10)
+    assert b"\0any\xff" == client.echo(b"\0any\xff", timeout=PATIENCE)
+    client.set_option("exceptions", timeout=PATIENCE)
     with pytest.raises(ServerError):
         client.set_option("no such option")
     host, _, port = server.partition(":")
@@ -68,11 +69,11 @@ def test_echo_options_and_statistics(client: Client, server: str) -> None:
 
 
 def test_stream_gives_events_then_the_result(client: Client, worker: Worker) -> None:
-    with client.stream("parts", b"", unique="u-parts", timeout=10) as job:
+    with client.stream("parts", b"", unique="u-parts", timeout=PATIENCE) as job:
         events = list(job)
 
         assert [JobData(b"one"), JobWarning(b"careful"), JobStatus(1, 2)] == events
-        assert b"end" == job.result(timeout=10)
+        assert b"end" == job.result(timeout=PATIENCE)
         assert b"u-parts" == job.unique
         assert job.handle.startswith(b"H:")
         assert "ForegroundJob" in repr(job)
@@ -85,15 +86,15 @@ def test_leaving_a_stream_early_leaves_the_connection_usable(client: Client, wor
     assert b"y" == client.echo(b"y")
     assert 1 == client.statistics().abandoned_jobs
     with pytest.raises(JobError, match="was left"):
-        job.result(timeout=10)
+        job.result(timeout=PATIENCE)
 
 
 def test_fifty_threads_share_one_connection(client: Client, worker: Worker) -> None:
     together = threading.Barrier(50)
 
     def run(number: int) -> list[bytes]:
-        together.wait(10)
-        return [client.run("reverse", b"%03d-%02d" % (number, job), timeout=20) for job in range(10)]
+        together.wait(PATIENCE)
+        return [client.run("reverse", b"%03d-%02d" % (number, job), timeout=PATIENCE) for job in range(10)]
 
     with ThreadPoolExecutor(50) as pool:
         results = list(pool.map(run, range(50)))
@@ -126,15 +127,15 @@ def test_a_timeout_of_zero_is_allowed_and_a_negative_one_is_not(client: Client, 
 
 def test_an_event_that_is_late_is_not_lost(client: Client, worker: Worker, gate: Gate) -> None:
     with client.stream("hold", b"late") as job:
-        assert JobData(b"begun") == next(job.events(timeout=10))
+        assert JobData(b"begun") == next(job.events(timeout=PATIENCE))
         with pytest.raises(TimeoutError):
             next(job.events(timeout=0.01))
         with pytest.raises(TimeoutError):
             job.result(timeout=0.01)
         gate.open.set()
 
-        assert [] == list(job.events(timeout=10))
-        assert b"late" == job.result(timeout=10)
+        assert [] == list(job.events(timeout=PATIENCE))
+        assert b"late" == job.result(timeout=PATIENCE)
 
 
 def test_timeout_although_the_background_thread_is_stuck(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +143,7 @@ def test_timeout_although_the_background_thread_is_stuck(server: str, monkeypatc
     go_on = threading.Event()
 
     async def connect(address: Address) -> trio.SocketStream:
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         return await gearman_trio.transport.connect_tcp(address)
 
     with Client(server, connect=connect) as client:
@@ -150,7 +151,7 @@ def test_timeout_although_the_background_thread_is_stuck(server: str, monkeypatc
             client.echo(b"", timeout=0.01)
         go_on.set()
 
-        assert b"x" == client.echo(b"x", timeout=10)
+        assert b"x" == client.echo(b"x", timeout=PATIENCE)
 
 
 def test_timeout_on_entering_a_stream() -> None:
@@ -174,7 +175,7 @@ def test_keyboard_interrupt_leaves_the_client_usable(client: Client, worker: Wor
         client.run("hold", b"x")
     thread.join()
 
-    assert b"olleh" == client.run("reverse", b"hello", timeout=10)
+    assert b"olleh" == client.run("reverse", b"hello", timeout=PATIENCE)
     assert 0 == client.statistics().jobs
 
 
@@ -206,7 +207,7 @@ def test_arguments_are_checked_as_by_the_async_client(client: Client) -> None:
 
 def test_no_server() -> None:
     with Client("127.0.0.1:1") as client, pytest.raises(ServersUnavailable, match=r"127\.0\.0\.1:1"):
-        client.run("f", timeout=10)
+        client.run("f", timeout=PATIENCE)
 
 
 def test_a_server_that_was_started_again_is_found() -> None:
@@ -218,7 +219,7 @@ def test_a_server_that_was_started_again_is_found() -> None:
     with pytest.raises(GearmanError):
         client.echo(b"2")
     with server_in_thread(port=port):
-        assert b"3" == client.echo(b"3", timeout=10)
+        assert b"3" == client.echo(b"3", timeout=PATIENCE)
     client.close()
 
 
@@ -238,7 +239,7 @@ def test_a_connection_by_another_way_may_fail_in_any_way(caplog: pytest.LogCaptu
 def test_tls_context_is_used(server: str) -> None:
     context = ssl.create_default_context()
     with Client(server, ssl_context=context) as client, pytest.raises(ServersUnavailable, match="SSL"):
-        client.echo(b"", timeout=10)
+        client.echo(b"", timeout=PATIENCE)
 
 
 # ---- the end -----------------------------------------------------------------------------------------------
@@ -277,10 +278,10 @@ def test_closing_ends_the_calls_that_wait(server: str, unserved: str, wait: Call
         pass
     client.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
     # The latter where a thread came to wait for its job just after the end.
-    assert {JobLost, ServersUnavailable} >= {type(errors.get(timeout=1)) for _ in range(5)}
+    assert {JobLost, ServersUnavailable} >= {type(errors.get(timeout=PATIENCE)) for _ in range(5)}
 
 
 def test_closed_is_closed(server: str) -> None:
@@ -315,7 +316,7 @@ def test_a_forgotten_client_ends_its_thread(server: str) -> None:
     (thread,) = [thread for thread in threading.enumerate() if thread.name.startswith("gearman_trio")]
     del client
     gc.collect()
-    thread.join(10)
+    thread.join(PATIENCE)
 
     assert not thread.is_alive()
 
@@ -335,7 +336,7 @@ def test_a_thread_that_is_the_clients_own_is_refused(server: str) -> None:
     with client, pytest.raises(ServersUnavailable):
         client.echo(b"")
 
-    assert "its own background thread" in refusals.get(timeout=1)
+    assert "its own background thread" in refusals.get(timeout=PATIENCE)
 
 
 def test_job_type_is_public() -> None:

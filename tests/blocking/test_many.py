@@ -23,6 +23,7 @@ from gearman_trio import (
 )
 from gearman_trio.blocking import AdminClient, Client, Worker
 
+from ..patience import PATIENCE
 from .conftest import Gate
 
 
@@ -57,7 +58,7 @@ def abilities(gate: Gate) -> Abilities:
 
 
 def test_a_pipeline_submits_at_its_end(client: Client, unserved: str) -> None:
-    with client.pipeline(timeout=10) as pipeline:
+    with client.pipeline(timeout=PATIENCE) as pipeline:
         first = pipeline.submit(unserved, b"one", unique=unserved, priority="high")
         second = pipeline.submit(unserved, bytearray(b"two"), delay=3600)
         assert 2 == len(pipeline)
@@ -73,7 +74,7 @@ def test_a_pipeline_submits_at_its_end(client: Client, unserved: str) -> None:
 def test_a_pipeline_in_pieces(client: Client, unserved: str) -> None:
     with client.pipeline() as pipeline:
         first = pipeline.submit(unserved)
-        pipeline.flush(timeout=10)
+        pipeline.flush(timeout=PATIENCE)
         assert first.handle is not None
         pipeline.submit(unserved)
         pipeline.clear()
@@ -127,7 +128,7 @@ def test_a_pipeline_whose_client_is_closed(server: str) -> None:
 def test_map_gives_every_result(client: Client, worker: Worker) -> None:
     items = [b"%d" % number for number in range(100)]
 
-    with client.map("reverse", iter(items), timeout=10) as results:
+    with client.map("reverse", iter(items), timeout=PATIENCE) as results:
         assert sorted(item[::-1] for item in items) == sorted(results)
         assert [] == list(results)
     with client.map("reverse", items, concurrency=3, ordered=True) as results:
@@ -171,7 +172,7 @@ def test_no_more_jobs_run_than_were_allowed(client: Client, worker: Worker, gate
         gate.wait_started()
         assert 2 == client.statistics().jobs
         gate.open.set()
-        assert [b"1", b"2", b"3"] == done.result(timeout=10)
+        assert [b"1", b"2", b"3"] == done.result(timeout=PATIENCE)
 
 
 def test_a_result_that_takes_too_long_is_not_lost(client: Client, worker: Worker, gate: Gate) -> None:
@@ -248,7 +249,7 @@ def test_a_map_whose_client_is_closed(server: str, unserved: str) -> None:
             client.echo(b"")
         client.close()
         with pytest.raises((JobLost, ServersUnavailable)):
-            first.result(timeout=10)
+            first.result(timeout=PATIENCE)
 
 
 # ---- chunks ----------------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ LINES = b"one\ntwo\nthree\nfour"
     ids=["bytes", "bytearray", "memoryview", "file", "list", "iterator"],
 )
 def test_chunks_come_in_the_order_of_the_source(client: Client, worker: Worker, source: Any) -> None:
-    with client.run_chunks("reverse", source, chunk_bytes=8, separator=b"\n", timeout=10) as results:
+    with client.run_chunks("reverse", source, chunk_bytes=8, separator=b"\n", timeout=PATIENCE) as results:
         assert [b"\nowt\neno", b"\neerht", b"ruof"] == list(results)
 
 
@@ -298,7 +299,7 @@ def test_chunks_that_fail_and_sources_that_cannot_be_cut(client: Client, worker:
 
 
 def test_map_and_reduce(client: Client, worker: Worker) -> None:
-    assert b"eno+owt" == client.map_reduce("words", "reverse", b"one two", timeout=10)
+    assert b"eno+owt" == client.map_reduce("words", "reverse", b"one two", timeout=PATIENCE)
     assert b"" == client.map_reduce("words", "reverse", unique="empty")
     with pytest.raises(JobRaised, match="bad"):
         client.map_reduce("words", "reverse", b"one bad")

@@ -9,10 +9,8 @@ from textwrap import dedent
 
 import pytest
 
+from ..patience import PATIENCE
 from .conftest import Gate
-
-#: So long a process may take at the most; on a busy machine the imports alone take seconds.
-LIMIT_SECONDS = 60
 
 
 def run_program(text: str, *arguments: str) -> str:
@@ -23,7 +21,7 @@ def run_program(text: str, *arguments: str) -> str:
         input=dedent(text),
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -117,20 +115,20 @@ def test_child_of_a_fork_makes_a_connection_of_its_own(server: str) -> None:
         client.echo(b"")
 
         def connections():
-            return sum(row.client_id == "fork-test" for row in admin.workers(timeout=5))
+            return sum(row.client_id == "fork-test" for row in admin.workers(timeout=60))
 
         assert connections() == 1
         to_child, from_parent = os.pipe()
         to_parent, from_child = os.pipe()
         if os.fork() == 0:
-            assert client.echo(b"child", timeout=5) == b"child"
+            assert client.echo(b"child", timeout=60) == b"child"
             assert connections() == 2
             os.write(from_child, b"1")
             os.read(to_child, 1)
             client.close()
             sys.exit()
         os.read(to_parent, 1)
-        assert client.echo(b"parent", timeout=5) == b"parent"
+        assert client.echo(b"parent", timeout=60) == b"parent"
         client.close()
         # The child has let go of the socket that it inherited, so the server sees that it is closed.
         while connections() != 1:
@@ -201,7 +199,7 @@ def test_fork_while_other_threads_call(server: str) -> None:
             thread.start()
         for _ in range(10):
             if os.fork() == 0:
-                assert client.echo(b"child", timeout=5) == b"child"
+                assert client.echo(b"child", timeout=60) == b"child"
                 os._exit(0)
         statuses = {os.wait()[1] for _ in range(10)}
         stop.set()

@@ -12,13 +12,14 @@ from gearman_trio.blocking import Client, Worker
 from gearman_trio.blocking.loop import Loop
 from gearman_trio.blocking.portal import Portal
 
+from ..patience import PATIENCE
 from .background import server_in_thread
 from .conftest import Gate
 
 
 def test_with_block_starts_and_stops(server: str, abilities: Abilities, client: Client) -> None:
     with Worker(abilities, server) as worker:
-        worker.wait_ready(timeout=10)
+        worker.wait_ready(timeout=PATIENCE)
         assert (True, True) == (worker.running, worker.ready)
         assert b"olleh" == client.run("reverse", b"hello")
         assert 1 == worker.statistics().done
@@ -32,9 +33,9 @@ def test_stop_waits_for_running_jobs(worker: Worker, client: Client, gate: Gate)
         stopping = threading.Thread(target=worker.stop)
         stopping.start()
         gate.open.set()
-        stopping.join(10)
+        stopping.join(PATIENCE)
 
-        assert b"x" == job.result(timeout=10)
+        assert b"x" == job.result(timeout=PATIENCE)
     assert not worker.running
 
 
@@ -49,7 +50,7 @@ def test_stop_gives_up_jobs_that_take_too_long(worker: Worker, client: Client, g
         gate.open.set()
         worker.start()
 
-        assert b"x" == job.result(timeout=10)
+        assert b"x" == job.result(timeout=PATIENCE)
 
 
 def test_run_ends_by_a_job(server: str, client: Client) -> None:
@@ -64,8 +65,8 @@ def test_run_ends_by_a_job(server: str, client: Client) -> None:
     running = threading.Thread(target=worker.run)
     running.start()
 
-    assert b"the last" == client.run("finish", timeout=10)
-    running.join(10)
+    assert b"the last" == client.run("finish", timeout=PATIENCE)
+    running.join(PATIENCE)
     assert not running.is_alive()
 
 
@@ -75,8 +76,8 @@ def test_run_ends_by_stop_from_another_thread(server: str, abilities: Abilities)
     running.start()
     while not worker.running:
         pass
-    worker.stop(timeout=10)
-    running.join(10)
+    worker.stop(timeout=PATIENCE)
+    running.join(PATIENCE)
 
     assert not running.is_alive()
 
@@ -97,7 +98,7 @@ def test_run_ends_by_a_stop_that_comes_while_it_starts(
 
     monkeypatch.setattr(Portal, "_begin", begin_and_be_stopped)
     worker.run()
-    stopping.join(10)
+    stopping.join(PATIENCE)
 
     assert (False, False) == (stopping.is_alive(), worker.running)
 
@@ -108,7 +109,7 @@ def test_run_ends_without_an_error_when_it_is_stopped_at_once(server: str, abili
     class StoppedAtOnce(Worker):
         def _start(self) -> Any:
             started = super()._start()
-            self.stop(timeout=10)
+            self.stop(timeout=PATIENCE)
             return started
 
     worker = StoppedAtOnce(abilities, server)
@@ -156,7 +157,7 @@ def test_a_worker_without_a_server_goes_on_trying(abilities: Abilities) -> None:
     assert [False] == [worker.ready]
 
     with server_in_thread(port=port):
-        worker.wait_ready(timeout=10)
+        worker.wait_ready(timeout=PATIENCE)
         assert [True] == [worker.ready]
         worker.stop()
 
@@ -174,7 +175,7 @@ def test_stopping_ends_those_who_wait_until_it_is_ready(abilities: Abilities) ->
 
     thread = threading.Thread(target=wait)
     thread.start()
-    worker.stop(timeout=10)
-    thread.join(10)
+    worker.stop(timeout=PATIENCE)
+    thread.join(PATIENCE)
 
     assert 1 == len(seen)

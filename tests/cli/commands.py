@@ -17,12 +17,11 @@ from typer.testing import CliRunner, Result
 
 from gearman_trio.cli import app
 
-__all__ = ["PATIENCE", "ROOT", "Command", "Output", "invoke", "invoke_here", "open_command", "open_program"]
+from ..patience import PATIENCE
+
+__all__ = ["ROOT", "Command", "Output", "invoke", "invoke_here", "open_command", "open_program"]
 
 ROOT = Path(__file__).parents[2]
-
-#: No single step takes longer on a busy machine, unless it hangs.
-PATIENCE = 60.0
 
 
 def invoke_here(*arguments: str, stdin: bytes | None = None) -> Result:

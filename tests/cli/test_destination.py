@@ -13,9 +13,10 @@ import trio
 from gearman_trio import Listen, Server, TlsOptions, open_client, open_server, open_worker
 from gearman_trio.cli.destination import Destination
 
+from ..patience import PATIENCE
 from ..peers import open_gearmand
 from .certificates import Certificates, make_certificates
-from .commands import PATIENCE, invoke, open_command
+from .commands import invoke, open_command
 from .jobs import abilities
 from .test_app import SUBCOMMANDS
 

@@ -13,7 +13,8 @@ from gearman_trio.cli.exec_worker import Output, exec_abilities
 from gearman_trio.errors import ConfigError
 
 from ..interop.programs import wait_until
-from .commands import PATIENCE, invoke_here, open_command
+from ..patience import PATIENCE
+from .commands import invoke_here, open_command
 
 
 async def outcome(job: ForegroundJob) -> list[object]:

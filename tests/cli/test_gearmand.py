@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +84,19 @@ def test_names_of_the_package_are_found_and_no_others() -> None:
     assert package.app is package.app
     with pytest.raises(AttributeError, match=r"module 'gearman_trio\.cli' has no attribute 'nosuch'"):
         package.nosuch  # noqa: B018
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(("command", "code"), [("gearman_trio.cli.root", 2), ("gearman_trio.cli.serve", 1)])
+def test_a_user_who_cannot_read_the_installation_is_told_in_one_line(tmp_path: Path, command: str, code: int) -> None:
+    shutil.copytree(ROOT / "gearman_trio", tmp_path / "gearman_trio")
+    tmp_path.chmod(0o700)
+    arguments = [*(["serve"] if code == 2 else []), "-p", "0", "-L", "127.0.0.1", "-u", "nobody"]
+    program = f"import sys; from {command} import main; sys.argv[1:] = {arguments!r}; main()"
+
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    # Python itself may be hidden from that user too, and is looked at first.
+    assert re.fullmatch(r"gearman-trio: --user: 'nobody' cannot read /\S+, where \w+ is installed\n", ended.stderr)
+    assert code == ended.returncode

@@ -17,7 +17,8 @@ from gearman_trio import ConfigError, open_client, open_server
 from gearman_trio.cli.health import health_address, open_health_listeners
 from gearman_trio.transport import Address
 
-from .commands import PATIENCE, Command, invoke, open_command
+from ..patience import PATIENCE
+from .commands import Command, invoke, open_command
 
 TARGET = "tests.cli.process_jobs:abilities"
 

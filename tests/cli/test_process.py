@@ -22,7 +22,8 @@ from gearman_trio.cli.leash import VARIABLE, Leash, Report
 from gearman_trio.cli.process import WorkerCommand
 from gearman_trio.cli.worker_process import WorkerProcess
 
-from .commands import PATIENCE, invoke_here
+from ..patience import PATIENCE
+from .commands import invoke_here
 
 REPORT = Report(ready=True, running=2, servers={"a:1": "connected"})
 

@@ -12,7 +12,8 @@ import trio
 from gearman_trio import ConfigError, open_client, open_server
 from gearman_trio.cli.reload import follow_sources, source_folders
 
-from .commands import PATIENCE, open_command
+from ..patience import PATIENCE
+from .commands import open_command
 
 CODE = """
 import trio

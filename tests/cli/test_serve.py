@@ -30,7 +30,8 @@ from gearman_trio.server import Listen
 from gearman_trio.storage import SQLiteStore
 from gearman_trio.transport import TlsOptions
 
-from .commands import PATIENCE, invoke, invoke_here, open_command
+from ..patience import PATIENCE
+from .commands import invoke, invoke_here, open_command
 
 #: Arguments for each option that sets a field of the server's options by other than the field's own name.
 OPTIONS = {

@@ -24,7 +24,8 @@ from gearman_trio.cli.process import WorkerCommand
 from gearman_trio.cli.supervisor import Supervisor
 from gearman_trio.transport import Backoff
 
-from .commands import PATIENCE, ROOT, Command, open_command
+from ..patience import PATIENCE
+from .commands import ROOT, Command, open_command
 from .process_jobs import abilities
 
 TARGET = "tests.cli.process_jobs:abilities"

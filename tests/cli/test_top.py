@@ -21,6 +21,7 @@ import trio
 from gearman_trio import Abilities, Server, Worker, open_admin, open_client, open_server, open_worker, serve
 from gearman_trio.cli.top_look import look
 
+from ..patience import PATIENCE
 from ..peers import open_gearmand
 from .commands import Command, Output, invoke, invoke_here, open_command
 from .terminal import open_terminal
@@ -137,7 +138,7 @@ async def test_running_job_and_its_worker(server: Server, keeper: Worker) -> Non
     async with open_client(server.url) as client:
         handle = (await client.submit("keep")).decode()
         picture: dict[str, Any] = {"jobs": []}
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while not picture["jobs"]:
                 picture = json.loads((await invoke("top", "--once", "--json")).stdout)
 

@@ -12,7 +12,8 @@ import trio
 from gearman_trio import ConfigError, JobFailed, open_client, open_server, open_worker
 from gearman_trio.cli.target import load_abilities
 
-from .commands import PATIENCE, Command, invoke, open_command
+from ..patience import PATIENCE
+from .commands import Command, invoke, open_command
 from .jobs import abilities
 
 HERE = "tests.cli.jobs"

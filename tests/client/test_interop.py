@@ -12,6 +12,7 @@ from gearman_trio.client import open_client
 from gearman_trio.errors import JobFailed, JobLost, ServerError, ServersUnavailable
 from gearman_trio.transport import Address, connect_tcp
 
+from ..patience import PATIENCE
 from ..peers import open_gearman_worker, open_gearmand
 
 pytestmark = pytest.mark.interop
@@ -24,7 +25,7 @@ async def test_workloads_come_back_as_they_went(workload: bytes) -> None:
         open_gearman_worker(gearmand.port, "cat", "cat"),
         open_client(f"127.0.0.1:{gearmand.port}") as client,
     ):
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert workload == await client.run("cat", workload)
             assert workload == await client.echo(workload)
 
@@ -37,7 +38,7 @@ async def test_ten_million_bytes() -> None:
         open_gearman_worker(gearmand.port, "wc", "wc", "-l"),
         open_client(f"127.0.0.1:{gearmand.port}") as client,
     ):
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert workload == await client.echo(workload)
             assert b"5000000\n" == await client.run("wc", workload)
 
@@ -54,7 +55,7 @@ async def test_many_jobs_at_once() -> None:
         async def run(number: int) -> None:
             results.append(await client.run("cat", b"%d" % number, priority=("high", "normal", "low")[number % 3]))
 
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 for number in range(50):
                     nursery.start_soon(run, number)
@@ -74,7 +75,7 @@ async def test_coalesced_jobs_on_one_connection() -> None:
                 results.extend([event.data async for event in job if hasattr(event, "data")])
                 results.append(await job.result())
 
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 for _ in range(3):
                     nursery.start_soon(watch)
@@ -96,13 +97,13 @@ async def test_a_failing_worker() -> None:
         open_gearman_worker(gearmand.port, "no", "false"),
         open_client(f"127.0.0.1:{gearmand.port}") as client,
     ):
-        with trio.fail_after(30), pytest.raises(JobFailed):
+        with trio.fail_after(PATIENCE), pytest.raises(JobFailed):
             await client.run("no")
 
 
 async def test_background_jobs_and_their_status() -> None:
     async with open_gearmand() as gearmand, open_client(f"127.0.0.1:{gearmand.port}", client_id="tests") as client:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             handles = [await client.submit("later", b"", priority=priority) for priority in ("high", "normal", "low")]
             handles.append(await client.submit("later", b"", run_at=time.time() + 3600.5, unique="in an hour"))
             handles.append(await client.submit("later", b"", run_at=int(time.time()) + 3600))
@@ -118,7 +119,7 @@ async def test_background_jobs_and_their_status() -> None:
 
 async def test_a_refused_option_and_a_full_queue() -> None:
     async with open_gearmand() as gearmand, open_client(f"127.0.0.1:{gearmand.port}") as client:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             with pytest.raises(ServerError, match="UNKNOWN_OPTION"):
                 await client.set_option("nonsense")
             await client.set_option("exceptions")
@@ -135,7 +136,7 @@ async def test_a_job_server_that_goes_away() -> None:
         open_gearmand() as second,
         open_client(f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}") as client,
     ):
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert b"" == await client.echo(b"")
             assert Address("127.0.0.1", first.port) == client.server
             first.process.kill()
@@ -156,7 +157,7 @@ async def ask_admin(port: int, command: bytes) -> None:
 
 async def test_nobody_listens() -> None:
     async with open_client("127.0.0.1:1") as client:
-        with trio.fail_after(30), pytest.raises(ServersUnavailable, match=r"127\.0\.0\.1:1: .*refused"):
+        with trio.fail_after(PATIENCE), pytest.raises(ServersUnavailable, match=r"127\.0\.0\.1:1: .*refused"):
             await client.run("f")
 
 

@@ -16,6 +16,7 @@ from gearman_trio.client import open_client
 from gearman_trio.errors import GearmanError, JobLost, ServersUnavailable
 
 from ..cli.commands import open_command
+from ..patience import PATIENCE
 from .farm import Farm
 from .outcome import Outcome
 
@@ -130,7 +131,7 @@ async def test_kill_9_of_one_of_two_servers_under_load(routing: Literal["failove
                 except GearmanError as exc:
                     errors.append(exc)
 
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         async with open_command("serve", "--port", "0") as one, open_command("serve", "--port", "0") as two:
             servers = [f"127.0.0.1:{await each.wait_port()}" for each in (one, two)]
             async with (

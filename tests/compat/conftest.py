@@ -14,12 +14,10 @@ import attrs
 import pytest
 
 from ..blocking.background import server_in_thread, threads_of_ours
+from ..patience import PATIENCE
 from ..peers import require_python_package
 
 _names = count(1)
-
-#: An upper limit for whatever should happen at once.
-PATIENCE = 10.0
 
 _INTEROP = pytest.mark.interop
 
@@ -64,7 +62,7 @@ def no_thread_is_left() -> Iterator[None]:
     if threads_of_ours():
         # What is forgotten ends by itself, but not in no time.
         gc.collect()
-    assert [] == threads_of_ours(patience=2.0)
+    assert [] == threads_of_ours(patience=PATIENCE)
 
 
 @pytest.fixture

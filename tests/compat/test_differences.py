@@ -22,7 +22,8 @@ import gearman_trio
 from gearman_trio.server import open_server
 
 from ..blocking.background import in_thread, server_in_thread
-from .conftest import PATIENCE, Bench
+from ..patience import PATIENCE
+from .conftest import Bench
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import IO, Any
 import attrs
 import pytest
 
+from ..patience import PATIENCE
 from ..peers import require_python_package
 
 PEERS = Path(__file__).parents[1] / "interop" / "peers"
@@ -65,7 +66,7 @@ def running(text: str, path: Path, *arguments: str) -> Iterator[Program]:
             yield Program(process.stdin, process.stdout)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def job(function: str, workload: bytes) -> dict[str, str]:
@@ -204,7 +205,9 @@ True
 
 def output_of(program: str, path: Path, server: str) -> str:
     path.write_text(program, encoding="utf-8")
-    done = subprocess.run([sys.executable, str(path), server], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, str(path), server], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
     assert (0, "") == (done.returncode, done.stderr)
     return done.stdout

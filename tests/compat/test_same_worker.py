@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import PATIENCE, Bench
+from ..patience import PATIENCE
+from .conftest import Bench
 
 # pygearman leaves sockets to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -5,6 +5,7 @@ No clock: the instructions that Python executes in the broker are counted, in a 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -54,7 +55,7 @@ class World:
 
 
 def instructions(operation: Callable[[], object]) -> int:
-    """How many instructions of Python an operation takes."""
+    """How many instructions of Python an operation takes, without those of a collection that falls into it."""
     executed = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any]:
@@ -65,11 +66,13 @@ def instructions(operation: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()
     sys.settrace(trace)
     try:
         operation()
     finally:
         sys.settrace(before)
+        gc.enable()
     return executed
 
 

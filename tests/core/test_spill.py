@@ -246,6 +246,44 @@ def test_a_job_whose_workload_is_gone_fails(wire: SpillingWire) -> None:
     assert [("STATUS_RES", J1, b"0", b"0", b"0", b"0")] == client.ask("GET_STATUS", J1)
 
 
+def test_a_job_whose_workload_is_gone_is_among_the_failed_with_the_reason(wire: SpillingWire) -> None:
+    wire.submit()
+    wire.submit()
+    wire.worker(b"f").send("GRAB_JOB")
+    wire.advance(2.0)
+    wire.stored.clear()
+    wire.fetch()
+
+    # The second one was only to be fetched ahead.
+    gone = ("lost", b"its workload is not in the store any more", None, 101, True, 0, None)
+    assert [(J1, *gone), (J2, *gone)] == [
+        (
+            each.handle,
+            each.outcome,
+            each.reason,
+            each.workload,
+            each.workload_bytes,
+            each.spilled,
+            each.attempts,
+            each.ran,
+        )
+        for each in wire.broker.failures()
+    ]
+
+
+def test_a_failed_job_tells_that_its_workload_was_in_the_store_alone(wire: SpillingWire) -> None:
+    wire.submit()
+    wire.submit(b"short")
+    worker = wire.worker(b"f")
+    worker.send("GRAB_JOB")
+    wire.fetch()
+    worker.send("GRAB_JOB")
+    for handle in (J1, J2):
+        worker.send("WORK_FAIL", handle)
+
+    assert [(None, True), (b"short", False)] == [(each.workload, each.spilled) for each in wire.broker.failures()]
+
+
 def test_the_status_of_a_job_that_is_fetched_is_that_of_a_queued_one(wire: SpillingWire) -> None:
     wire.submit()
     worker = wire.worker(b"f")
@@ -254,9 +292,24 @@ def test_the_status_of_a_job_that_is_fetched_is_that_of_a_queued_one(wire: Spill
     assert [("STATUS_RES", J1, b"1", b"0", b"0", b"0")] == wire.peer().ask("GET_STATUS", J1)
     assert b"f\t1\t0\t1\n.\n" == wire.peer().line(b"status")
     assert b"H:t:1\t\tnormal\tfetching\t0\t1\t0\t101\t0\t0\n.\n" == wire.peer().line(b"list jobs f state=fetching")
-    (function,) = wire.broker.functions()
-    assert (0, 1) == (function.queued, function.fetching)
     assert wire.broker.has_work()
+
+
+def test_a_job_that_is_fetched_counts_as_queued(wire: SpillingWire) -> None:
+    wire.submit(packet="SUBMIT_JOB_HIGH_BG")
+    wire.advance(1.0)
+    wire.submit(b"short")
+    wire.worker(b"f").send("GRAB_JOB")
+    wire.advance(2.0)
+    check_invariants(wire.broker)
+    (function,), totals, admin = wire.broker.functions(), wire.broker.totals(), wire.peer()
+
+    assert (1, 1, 0, 2, 1) == (function.high, function.normal, function.low, function.queued, function.fetching)
+    assert (2, 1) == (totals.queued, totals.fetching)
+    assert wire.now - 3.0 == function.waiting_since
+    assert b"f\t1\t1\t0\t1\n.\n" == admin.line(b"prioritystatus")
+    assert [b"f", b"1", b"1", b"0"] == admin.line(b"show functions").split(b"\t")[:4]
+    assert b"3000" == admin.line(b"show functions").split(b"\t")[16]
 
 
 def test_workers_get_what_is_in_memory_while_the_store_does_not_answer(wire: SpillingWire) -> None:

@@ -17,8 +17,9 @@ import trustme
 
 from gearman_trio import open_admin, open_client
 
-from ..cli.commands import PATIENCE, ROOT, Command, open_command, open_program
+from ..cli.commands import ROOT, Command, open_command, open_program
 from ..interop.programs import wait_until
+from ..patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 

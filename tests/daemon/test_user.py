@@ -6,11 +6,12 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from gearman_trio.daemon import switch_user
+from gearman_trio.daemon import check_installation, switch_user
 from gearman_trio.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become s
 
 def run_here(code: str) -> str:
     """What a program prints that runs in a process of its own, which it does not come back from."""
-    program = f"import os\nfrom gearman_trio.daemon import switch_user\n{code}"
+    program = f"import os\nfrom gearman_trio.daemon import check_installation, switch_user\n{code}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout
 
@@ -58,3 +59,32 @@ except ValueError as exc:
 """
 
     assert "--user: only root can become 'root'\n" == run_here(code)
+
+
+@only_root
+@pytest.mark.parametrize(("folder_mode", "mode"), [(0o711, 0o644), (0o755, 0o600)])
+def test_what_a_user_cannot_read_is_told_at_once(folder_mode: int, mode: int) -> None:
+    # Not below the folder of the tests, which others may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder, "module.py")
+        module.touch()
+        module.chmod(mode)
+        os.chmod(folder, folder_mode)
+        code = f"""
+switch_user("nobody")
+try:
+    check_installation("nobody", {{"Python": "/etc/passwd", "trio": {str(module)!r}}})
+except ValueError as exc:
+    print(exc)
+"""
+        hidden = module if mode == 0o600 else folder
+
+        assert f"--user: 'nobody' cannot read {hidden}, where trio is installed\n" == run_here(code)
+
+
+def test_what_runs_is_readable_for_whoever_runs_it() -> None:
+    check_installation("me")
+
+
+def test_what_is_in_no_file_is_not_looked_at() -> None:
+    check_installation("me", {"Python": "/nonexistent/python.zip/os.pyc"})

@@ -20,8 +20,9 @@ import trio
 from gearman_trio.client import Client, JobData, JobStatus, JobWarning, open_client
 from gearman_trio.errors import JobFailed, JobRaised
 
+from ..patience import PATIENCE
 from ..peers import require_perl_module, require_php_extension, require_python_package
-from .programs import PATIENCE, PEERS, Program, open_program
+from .programs import PEERS, Program, open_program
 
 __all__ = ["CLIENTS", "ForeignClient", "OurClient", "Outcome", "Submission", "open_client_of", "pattern", "shown"]
 

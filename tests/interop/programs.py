@@ -10,15 +10,14 @@ from subprocess import PIPE
 
 import trio
 
+from ..patience import PATIENCE
+
 __all__ = ["PEERS", "Program", "ask_admin", "open_program", "run_program", "wait_status", "wait_until"]
 
 logger = logging.getLogger(__name__)
 
 #: Our scripts for PHP, Perl and pygearman.
 PEERS = Path(__file__).with_name("peers")
-
-#: No single step of any test takes longer on a busy machine, unless it hangs.
-PATIENCE = 60.0
 
 
 class Program:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .transcripts import CLOSE, PAUSE, Step
+from .transcripts import CLOSE, STOPPED, Step
 
 __all__ = ["RUNNING", "SCRIPTS"]
 
@@ -219,7 +219,7 @@ SCRIPTS: Final[dict[str, list[Step]]] = {
         ("c", "SUBMIT_JOB", "f", "u", "w"),
         ("w", "GRAB_JOB"),
         ("c", "GET_STATUS", "{1}"),
-        ("w", PAUSE, "1.3"),
+        ("w", STOPPED, "{1}"),
         ("c", "GET_STATUS", "{1}"),
         ("a", b"show jobs\n"),
         ("w", "WORK_COMPLETE", "{1}", "too late"),

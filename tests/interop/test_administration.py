@@ -14,6 +14,7 @@ import trio
 
 from gearman_trio.client import Client, open_client
 
+from ..patience import PATIENCE
 from ..peers import require
 from .clients import ForeignClient, open_client_of
 from .conftest import open_server_of
@@ -128,7 +129,7 @@ async def test_pygearmans_administrative_client(port: int) -> None:
 async def test_perls_view_of_the_status(port: int) -> None:
     async with open_busy_client(port), open_client_of("perl", port) as peer:
         assert isinstance(peer, ForeignClient)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             status = await peer.ask("server_status")
 
     (functions,) = status.values()

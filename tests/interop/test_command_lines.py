@@ -15,6 +15,7 @@ import pytest
 from gearman_trio.cli.serve import main
 from gearman_trio.config import OPTIONS, settings
 
+from ..patience import PATIENCE
 from ..peers import require
 
 pytestmark = [pytest.mark.interop]
@@ -119,7 +120,9 @@ FILES = {
 
 
 def gearmand(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([require("gearmand"), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [require("gearmand"), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def ours(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -9,6 +9,7 @@ import trio
 
 from gearman_trio.server import ServerOptions
 
+from ..patience import PATIENCE
 from .admin_scripts import ADMIN_SCRIPTS
 from .conftest import open_server_of
 from .differences import DIFFERENCES as KNOWN_DIFFERENCES
@@ -33,7 +34,7 @@ LIKE_1_1 = ServerOptions(round_robin=False, global_priority=False, worker_wakeup
 async def test_every_answer_is_gearmands_but_for_the_table(name: str) -> None:
     script = ALL_SCRIPTS[name]
 
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with open_server_of("gearmand") as port:
             theirs = await play(port, script)
         async with open_server_of("ours", LIKE_1_1) as port:

@@ -15,10 +15,11 @@ from gearman_trio.errors import JobFailed
 from gearman_trio.server import Server
 from gearman_trio.worker import Abilities, open_worker
 
+from ..patience import PATIENCE
 from ..peers import require
 from .clients import Outcome, Submission, open_client_of, pattern, shown
 from .conftest import open_server_of
-from .programs import PATIENCE, Program, open_program, run_program, wait_status, wait_until
+from .programs import Program, open_program, run_program, wait_status, wait_until
 from .workers import open_worker_of, our_abilities
 
 pytestmark = pytest.mark.interop

@@ -13,9 +13,10 @@ from gearman_trio.client import open_client
 from gearman_trio.protocol import Decoder, PacketType, encode_request
 from gearman_trio.worker import Abilities, open_worker
 
+from ..patience import PATIENCE
 from ..peers import require
 from .clients import pattern, shown
-from .programs import PATIENCE, open_program
+from .programs import open_program
 from .workers import open_foreign_worker
 
 pytestmark = pytest.mark.interop

@@ -12,8 +12,8 @@ import trio
 from gearman_trio import Abilities, Fail, open_server, open_worker
 from gearman_trio.web import serve_gateway
 
+from ..patience import PATIENCE
 from ..peers import free_port, open_gearmand, require, wait_listening
-from .programs import PATIENCE
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 

@@ -11,9 +11,10 @@ from gearman_trio.client import open_client
 from gearman_trio.server import Server, open_server
 from gearman_trio.worker import open_worker
 
+from ..patience import PATIENCE
 from ..peers import free_port, open_gearmand
 from .conftest import open_server_of
-from .programs import PATIENCE, wait_status
+from .programs import wait_status
 from .workers import FOREIGN_WORKERS, WORKERS, open_foreign_worker, open_worker_of, our_abilities
 
 pytestmark = pytest.mark.interop

@@ -17,9 +17,10 @@ import trio
 
 from gearman_trio.client import open_client
 
+from ..patience import PATIENCE
 from ..peers import open_gearman_worker, require, require_python_package
 from .conftest import open_server_of
-from .programs import PATIENCE, open_program, run_program, wait_status
+from .programs import open_program, run_program, wait_status
 
 pytestmark = pytest.mark.interop
 

@@ -13,9 +13,10 @@ from gearman_trio.client import Client, open_client
 from gearman_trio.errors import JobFailed
 from gearman_trio.worker import Abilities, open_worker
 
+from ..patience import PATIENCE
 from ..peers import require_libgearman_program
 from .conftest import open_server_of
-from .programs import PATIENCE, PEERS, open_program
+from .programs import PEERS, open_program
 from .test_grab_all import GRABS, open_relay
 
 pytestmark = pytest.mark.interop

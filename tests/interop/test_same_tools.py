@@ -9,9 +9,10 @@ from typing import Final
 import pytest
 import trio
 
+from ..patience import PATIENCE
 from ..peers import open_gearman_worker, require
 from .conftest import open_server_of
-from .programs import PATIENCE, wait_status
+from .programs import wait_status
 
 pytestmark = pytest.mark.interop
 

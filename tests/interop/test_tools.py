@@ -24,6 +24,7 @@ from gearman_trio.worker import open_worker
 
 from ..cli.commands import invoke, open_command
 from ..cli.test_app import SUBCOMMANDS
+from ..patience import PATIENCE
 from ..peers import require
 from .programs import open_program, run_program, wait_status, wait_until
 from .workers import our_abilities
@@ -75,7 +76,9 @@ def flags(text: str) -> Iterator[str]:
 
 
 def said_by(*command: str) -> str:
-    done = subprocess.run([require(command[0]), *command[1:]], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [require(command[0]), *command[1:]], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     return done.stdout + done.stderr
 
 

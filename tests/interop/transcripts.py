@@ -1,8 +1,8 @@
 """Scripted conversations with a job server over raw sockets, and what it answered.
 
 A step is ``(peer, packet name, *fields)`` or ``(peer, bytes, *further pieces)``; a peer's first step connects it.
-``(peer, CLOSE)`` closes it and waits until the server has noticed, ``(peer, PAUSE, seconds)`` waits.  ``{1}`` in a
-field stands for the first handle that the server gave, ``{2}`` for the second.
+``(peer, CLOSE)`` closes it and waits until the server has noticed, ``(peer, STOPPED, handle)`` waits until a job does
+not run any more.  ``{1}`` in a field stands for the first handle that the server gave, ``{2}`` for the second.
 
 After each step every peer sends an ECHO_REQ, the one that acted first: what comes before its ECHO_RES is the answer to
 the step, and nothing is still on its way.
@@ -16,21 +16,20 @@ from typing import Final
 
 import trio
 
-from gearman_trio.protocol import Decoder, PacketType
+from gearman_trio.protocol import Decoder, PacketType, split_arguments
 
-__all__ = ["CLOSE", "CLOSED", "PAUSE", "SILENT", "Step", "play"]
+from ..patience import PATIENCE
+
+__all__ = ["CLOSE", "CLOSED", "SILENT", "STOPPED", "Step", "play"]
 
 Step = tuple[str | bytes, ...]
 
 CLOSE: Final = "close"
-PAUSE: Final = "pause"
+STOPPED: Final = "stopped"
 
 #: Instead of a reply: the server has closed the connection, or does not even answer an echo any more.
 CLOSED: Final = "(closed)"
 SILENT: Final = "(silent)"
-
-#: How long a server may leave an echo unanswered; only servers that never answer take it all.
-_PATIENCE: Final = 2.0
 
 _MARK: Final = b"is anything still on its way?"
 _HANDLE: Final = re.compile(rb"H:[A-Za-z0-9._-]+:[0-9]+")
@@ -55,7 +54,7 @@ class _Peer:
             return []
         received = b""
         mark = _packet("ECHO_RES", _MARK, magic=b"\0RES")
-        with trio.move_on_after(_PATIENCE) as scope:
+        with trio.move_on_after(PATIENCE / 2) as scope:
             try:
                 await self.stream.send_all(_packet("ECHO_REQ", _MARK))
                 while not received.endswith(mark):
@@ -109,6 +108,8 @@ async def play(port: int, steps: Sequence[Step]) -> list[dict[str, list[str]]]:
             peer = peers[name]
             if what == CLOSE:
                 await _close(peer, port)
+            elif what == STOPPED:
+                await _wait_stopped(transcript.fill_in(_bytes(fields[0])), port)
             else:
                 await _act(peer, what, [transcript.fill_in(_bytes(field)) for field in fields], transcript)
             others = [other for other in peers if other != name]
@@ -128,9 +129,7 @@ async def play(port: int, steps: Sequence[Step]) -> list[dict[str, list[str]]]:
 
 async def _act(peer: _Peer, what: str | bytes, fields: list[bytes], transcript: _Transcript) -> None:
     try:
-        if what == PAUSE:
-            await trio.sleep(float(fields[0]))
-        elif isinstance(what, bytes):
+        if isinstance(what, bytes):
             for piece in [transcript.fill_in(what), *fields]:
                 await peer.stream.send_all(piece)
                 await trio.lowlevel.checkpoint()
@@ -151,6 +150,24 @@ async def _close(peer: _Peer, port: int) -> None:
         await peer.stream.aclose()
         while await _connections(watcher) >= before:  # noqa: ASYNC110 - no server tells when it has noticed
             await trio.sleep(0.01)
+
+
+async def _wait_stopped(handle: bytes, port: int) -> None:
+    """Ask for the status of a job, over a connection of its own, until it does not run."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as watcher:
+        while await _is_running(watcher, handle):  # noqa: ASYNC110 - no server tells who did not submit the job
+            await trio.sleep(0.01)
+
+
+async def _is_running(watcher: trio.SocketStream, handle: bytes) -> bool:
+    """Whether the answer to GET_STATUS says that a job runs."""
+    await watcher.send_all(_packet("GET_STATUS", handle))
+    decoder = Decoder(responses=True)
+    while not (packets := decoder.feed(bytes(await watcher.receive_some()))):
+        pass
+    ((kind, body),) = packets
+    _, _, running, *_ = split_arguments(kind, body)
+    return running == b"1"
 
 
 async def _connections(watcher: trio.SocketStream) -> int:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import trio
@@ -16,6 +16,8 @@ from trio.testing import memory_stream_pair
 
 from gearman_trio.protocol import Decoder, PacketType, encode_request, split_arguments
 from gearman_trio.server import Server, ServerOptions, serve
+
+from ..patience import PATIENCE
 
 __all__ = [
     "Bystanders",
@@ -32,9 +34,6 @@ __all__ = [
 ]
 
 P = PacketType
-
-#: No test here takes longer, also where the machine is busy.
-_PATIENCE_SECONDS: Final = 20.0
 
 
 class RawPeer:
@@ -120,7 +119,7 @@ async def open_tcp_server(
     options: ServerOptions | None = None, *, host: str | Sequence[str] = "127.0.0.1", **more: Any
 ) -> AsyncGenerator[Server]:
     """A server on a free port for the length of a block, then stopped hard; `more` is for `serve`."""
-    with trio.fail_after(_PATIENCE_SECONDS):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(partial(serve, host=host, port=0, options=options, **more))
             yield server
@@ -167,9 +166,9 @@ def reset_on_close(peer: RawPeer) -> None:
     peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Let the kernel and other tasks go on until something is so; fail if it takes too long."""
-    with trio.fail_after(seconds):
+    with trio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is looked at has no event
             await trio.sleep(0.001)
 

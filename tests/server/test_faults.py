@@ -27,6 +27,7 @@ import trio
 
 from gearman_trio.protocol import PacketType, encode_request
 
+from ..patience import PATIENCE
 from .raw import Bystanders, RawPeer, reset_on_close, until
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class Process:
     async def wait_connections(self, count: int) -> None:
         """Wait until it has only so many connections."""
         async with self.connect() as admin:
-            with trio.fail_after(20):
+            with trio.fail_after(PATIENCE):
                 while (await admin.ask(b"workers")).count(b"\n") != count + 2:
                     # The answer is the event; the next question may follow at once.
                     await trio.lowlevel.checkpoint()
@@ -265,7 +266,7 @@ async def test_memory_is_back_and_nobody_noticed(tmp_path: Path) -> None:
 
 
 async def test_missing_descriptors_disturb_only_those_who_come_too_late(tmp_path: Path) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         async with open_process(tmp_path, descriptors=100) as server, open_bystanders(server) as bystanders:
             async with AsyncExitStack() as stack:
                 for _ in range(150):

@@ -20,6 +20,7 @@ from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import Store, StoredJob
 from gearman_trio.testing import MemoryStore
 
+from ..patience import PATIENCE
 from .raw import RawPeer, connect, open_tcp_server, until
 
 P = PacketType
@@ -31,7 +32,7 @@ PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=60.0)
 @asynccontextmanager
 async def open_server(store: Store | str, options: ServerOptions = PATIENT) -> AsyncGenerator[Server]:
     """A server on a free port, stopped hard at the end."""
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(partial(serve, port=0, options=options, store=store))
             yield server

@@ -22,6 +22,7 @@ from gearman_trio.server import Server, ServerOptions, open_server, serve
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker
 
+from ..patience import PATIENCE
 from .conftest import Certificate
 from .raw import (
     RawPeer,
@@ -346,7 +347,7 @@ async def test_streams_that_come_while_the_server_ends_are_closed_one_way_or_the
             pairs.append(ours)
             nursery.start_soon(offer, theirs)
             await trio.lowlevel.checkpoint()
-        with trio.fail_after(1):
+        with trio.fail_after(PATIENCE):
             received = [await RawPeer(ours).receive_all() for ours in pairs]
 
         assert {b""} == set(received)
@@ -496,7 +497,7 @@ async def test_stalled_tls_handshake_ends_that_connection_alone(
         connect(server) as peer,
     ):
         await peer.stream.send_all(b"\x16\x03\x01")
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             # The close does not wait for a good-bye (close_seconds is 60) from a peer that has not said hello.
             assert b"" == await peer.receive_all()
         await until(lambda: len(closing_lines(caplog)) == 1)
@@ -505,18 +506,24 @@ async def test_stalled_tls_handshake_ends_that_connection_alone(
         assert closing_lines(caplog)[0].endswith("no TLS handshake within 1.0 seconds")
 
 
+#: It would be an hour if something waited for it.
+ENDLESS_HANDSHAKE = ServerOptions(handshake_seconds=3600, close_seconds=3600)
+
+
 async def test_drain_does_not_wait_for_a_stalled_handshake(certificate: Certificate) -> None:
-    async with open_server(port=0, ssl_context=certificate.server) as server, connect(server) as peer:
+    serving = open_server(port=0, ssl_context=certificate.server, options=ENDLESS_HANDSHAKE)
+    async with serving as server, connect(server) as peer:
         await peer.stream.send_all(b"\x16\x03\x01")
         await until(lambda: len(server.statistics().peers) == 1)
-        with trio.fail_after(0.9):
+        with trio.fail_after(PATIENCE):
             await server.drain()
 
 
 async def test_hard_stop_does_not_wait_for_a_stalled_handshake(certificate: Certificate) -> None:
-    with trio.fail_after(0.9):
+    serving = partial(serve, port=0, ssl_context=certificate.server, options=ENDLESS_HANDSHAKE)
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(partial(serve, port=0, ssl_context=certificate.server))
+            server: Server = await nursery.start(serving)
             async with connect(server) as peer:
                 await peer.stream.send_all(b"\x16\x03\x01")
                 await until(lambda: len(server.statistics().peers) == 1)

@@ -18,6 +18,7 @@ from gearman_trio.server import ServerOptions, open_listeners
 from gearman_trio.transport import Address
 from gearman_trio.worker import open_worker
 
+from ..patience import PATIENCE
 from .raw import open_descriptors, open_tcp_server
 
 LOCAL = "127.0.0.1:0"
@@ -61,7 +62,7 @@ async def echo(address: Address, tls: TlsOptions | None = None) -> None:
 
 async def no_echo(address: Address, tls: TlsOptions | None = None) -> str:
     """See that a connection is not possible; say why not."""
-    with pytest.raises(ServersUnavailable) as caught, trio.fail_after(10):
+    with pytest.raises(ServersUnavailable) as caught, trio.fail_after(PATIENCE):
         async with open_admin(address, ssl_context=tls) as admin:
             await admin.version()
     return str(caught.value)

@@ -16,6 +16,7 @@ from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import BadRow, SpilledJob, StoredJob
 from gearman_trio.testing import MemoryStore
 
+from ..patience import PATIENCE
 from .raw import connect, open_tcp_server, until
 
 P = PacketType
@@ -81,7 +82,7 @@ async def test_first_the_server_has_all_jobs_when_it_begins() -> None:
             await begun.wait()
         assert not begun.is_set()
         store.may_go_on.set()
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE):
             await begun.wait()
         nursery.cancel_scope.cancel()
 

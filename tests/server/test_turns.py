@@ -17,6 +17,7 @@ from gearman_trio.protocol import PacketType, encode_request
 from gearman_trio.server import Server
 from gearman_trio.transport.pump import _EVENTS, _RECEIVE_BYTES, _ROUNDS, Pump, PumpedSocket, pump_available
 
+from ..patience import PATIENCE
 from .raw import open_tcp_server
 
 pytestmark = pytest.mark.skipif(not pump_available, reason="there is no epoll")
@@ -76,7 +77,7 @@ async def test_other_tasks_wait_for_a_few_rounds_and_each_socket_is_read_once_in
     # A turn ends by its rounds and not by its time, so that the bound is exact also on a machine that is busy.
     pump = Pump(after_round, turn_seconds=60.0)
     at_ticks = []
-    with trio.fail_after(20), ExitStack() as stack:
+    with trio.fail_after(PATIENCE), ExitStack() as stack:
         stack.callback(pump.close)
         owners = [stack.enter_context(flooded(pump)) for _ in range(20)]
         async with trio.open_nursery() as nursery:

@@ -18,14 +18,12 @@ from typing import TypeVar
 import psycopg
 import pymysql
 
+from ..patience import PATIENCE
 from ..peers import free_port, require
 
 __all__ = ["Database", "MariaDB", "PostgreSQL", "running"]
 
 D = TypeVar("D", bound="Database")
-
-#: A server on a busy machine is slow to start.
-_PATIENCE_SECONDS = 60.0
 
 
 class Database(ABC):
@@ -62,7 +60,7 @@ class Database(ABC):
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             # A server that was killed may have left processes of its own, which its successor must wait for.
             if self._process is None or self._process.poll() is not None:

@@ -19,7 +19,8 @@ import trio
 
 from gearman_trio.protocol import PacketType
 
-from ..cli.commands import PATIENCE, open_command
+from ..cli.commands import open_command
+from ..patience import PATIENCE
 from ..server.raw import RawPeer
 from .databases import Database
 

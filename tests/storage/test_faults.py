@@ -25,6 +25,7 @@ from gearman_trio.protocol import PacketType
 from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import Store, make_store
 
+from ..patience import PATIENCE
 from ..server.raw import RawPeer, connect, until
 from .databases import Database, MariaDB, PostgreSQL, running
 from .keyvalue import Memcached, Redis
@@ -62,7 +63,7 @@ SLOW = r" has not stored anything for 2 seconds"
 
 @asynccontextmanager
 async def open_server(store: str) -> AsyncGenerator[Server]:
-    with trio.fail_after(120):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(partial(serve, port=0, options=OPTIONS, store=store))
             yield server

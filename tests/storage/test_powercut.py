@@ -13,6 +13,7 @@ import pytest
 
 from gearman_trio.storage import SQLiteStore, StoredJob
 
+from ..patience import PATIENCE
 from .powercut import _job
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ class Outcome:
 
 def cut_power(folder: Path, durability: str, seed: int) -> list[Outcome]:
     command = [sys.executable, "-m", "tests.storage.powercut", str(folder), durability, str(seed)]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
+    subprocess.run(command, check=True, cwd=ROOT, timeout=PATIENCE)
     return [look(cut) for cut in sorted(folder.glob("cut-*"))]
 
 

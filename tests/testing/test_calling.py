@@ -25,6 +25,7 @@ from gearman_trio import (
 from gearman_trio.testing import CallReport, call
 from gearman_trio.worker import CallNext
 
+from ..patience import PATIENCE
 from ..worker import in_processes
 
 
@@ -178,7 +179,7 @@ _release = threading.Event()
 
 
 def held() -> None:
-    _release.wait(10)
+    _release.wait(PATIENCE)
 
 
 async def test_timeout_holds_elsewhere_too(caplog: pytest.LogCaptureFixture) -> None:

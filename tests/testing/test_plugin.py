@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ..patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 USES_IT = """
@@ -130,6 +132,6 @@ def test_import_of_the_kit_brings_no_test_tools() -> None:
         "import sys; from gearman_trio import *; before = set(sys.modules); "
         "import gearman_trio.testing; print(*(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
 
     assert {"gearman_trio"} == {name.partition(".")[0] for name in done.stdout.split()}

@@ -21,6 +21,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from gearman_trio.transport.pump import _IN, _OUT, Pump, PumpedSocket, pump_available
 
+from ..patience import PATIENCE
+
 pytestmark = pytest.mark.skipif(not pump_available, reason="there is no epoll")
 
 
@@ -98,7 +100,7 @@ async def open_rig() -> AsyncGenerator[Rig]:
     """A pump that runs for the length of a block."""
     rig = Rig()
     try:
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(rig.pump.run)
                 yield rig
@@ -583,7 +585,7 @@ async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn()
     pumped = PumpedSocket(pump, ours.fileno(), Answering())
     pump.add(pumped)
     pump.watch(pumped)
-    with ours, theirs, trio.fail_after(30):
+    with ours, theirs, trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tick)
             theirs.send(b"a")

@@ -12,13 +12,12 @@ import trio
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from ..patience import PATIENCE
+
 if TYPE_CHECKING:
     from .conftest import Site
 
 __all__ = ["STATE", "Page"]
-
-#: No single step takes longer on a busy machine, unless it hangs.
-PATIENCE = 60.0
 
 STATE = "return document.getElementById('state').textContent"
 

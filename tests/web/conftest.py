@@ -18,11 +18,9 @@ from gearman_trio import Server, ServerOptions, open_server
 from gearman_trio.testing import MemoryStore
 from gearman_trio.web import WebLimits, serve_web
 
+from ..patience import PATIENCE
 from ..peers import require
 from .browser import STATE, Page
-
-#: No single step takes longer on a busy machine, unless it hangs.
-PATIENCE = 30.0
 
 TOKEN = "a-token-of-the-tests"
 

@@ -10,7 +10,8 @@ import trio
 
 from gearman_trio import Abilities, JobFailed, ServerError, open_worker
 
-from .conftest import AUTHORIZATION, PATIENCE, Answer, Site
+from ..patience import PATIENCE
+from .conftest import AUTHORIZATION, Answer, Site
 
 ACTIONS = [
     "/api/v1/jobs/H:x:1/cancel",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,8 @@ import trio
 from gearman_trio import Abilities, Fail, Job, open_worker
 from gearman_trio.web import JobLimits, WebLimits
 
-from .conftest import PATIENCE, TOKEN, Site
+from ..patience import PATIENCE
+from .conftest import TOKEN, Site
 
 BINARY = bytes(range(256))
 
@@ -78,6 +80,19 @@ def path(function: str) -> str:
 def only_function(site: Site) -> Any:
     (function,) = site.server.statistics().functions
     return function
+
+
+async def test_accepted_request_writes_no_more_than_a_line_for_those_who_look_closely(
+    http: httpx.AsyncClient, site: Site, worker: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "gearman_trio"):
+        await http.post(path("echo"), json={"workload": "abc"})
+        await http.post(f"{path('echo')}?background=true", json={"workload": "abc"})
+        await site.ask_until("/api/v1/server", lambda answer: answer.json["connections"] == 1)
+
+    # The worker is of this process by chance.
+    records = [record for record in caplog.records if not record.name.startswith("gearman_trio.worker")]
+    assert [(logging.DEBUG, "gearman_trio.server.connection")] * 2 == [(each.levelno, each.name) for each in records]
 
 
 # ---- workloads ----

@@ -17,7 +17,8 @@ from gearman_trio.core import OUTCOMES, BadRow, SpilledJob, StoredJob
 from gearman_trio.testing import MemoryStore
 from gearman_trio.web import History, make_app, serve_web
 
-from .conftest import PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import Site
 
 abilities = Abilities()
 

@@ -15,8 +15,8 @@ import trio
 from gearman_trio import Abilities, Job, ServerOptions, open_server, open_worker
 from gearman_trio.web import serve_gateway, serve_web
 
+from ..patience import PATIENCE
 from ..peers import require
-from .conftest import PATIENCE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "call-over-http.md").read_text(encoding="utf-8")
 

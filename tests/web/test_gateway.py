@@ -12,7 +12,8 @@ import trio.testing
 from gearman_trio import Abilities, Fail, Job, Server, ServerOptions, open_server, open_worker, run_worker, serve
 from gearman_trio.web import JobLimits, WebLimits, serve_gateway
 
-from .conftest import PATIENCE, Answer, Site
+from ..patience import PATIENCE
+from .conftest import Answer, Site
 
 abilities = Abilities()
 

@@ -15,7 +15,8 @@ import trio
 from gearman_trio import Abilities, Job, Server, ServerOptions, open_client, open_server, open_worker
 from gearman_trio.web import JobLimits, WebLimits, serve_gateway
 
-from .conftest import PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import Site
 
 #: Small ones, so that reaching them takes no time.
 LIMITS = WebLimits(

@@ -11,7 +11,8 @@ import trio
 from gearman_trio import Abilities, open_worker
 from gearman_trio.web import WebLimits
 
-from .conftest import PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import Site
 
 pytestmark = pytest.mark.slow
 

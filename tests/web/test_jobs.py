@@ -13,7 +13,8 @@ from gearman_trio.testing import MemoryStore
 from gearman_trio.web import serve_web
 from gearman_trio.web.jobs import preview
 
-from .conftest import AUTHORIZATION, PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import AUTHORIZATION, Site
 
 abilities = Abilities()
 
@@ -203,6 +204,45 @@ async def test_failed_job_whose_workload_was_too_long(site: Site) -> None:
         answer.status,
         answer.json["detail"],
     )
+
+
+@pytest.mark.parametrize("store", [MemoryStore()])
+async def test_failed_job_whose_workload_was_in_the_store_alone(site: Site) -> None:
+    async with open_worker(abilities, site.server.url), site.server.open_client() as client:
+        await client.submit("fail", b"x" * 101)
+        answer = await site.ask_until("/api/v1/failed", lambda answer: answer.json["failed"])
+    (failure,) = answer.json["failed"]
+
+    refused = await site.ask(f"/api/v1/failed/{failure['handle']}/requeue", "POST", AUTHORIZATION)
+    job = (await site.ask(f"/api/v1/jobs/{failure['handle']}")).json
+
+    assert (409, "the workload of 101 bytes was not kept, for it was in the store alone") == (
+        refused.status,
+        refused.json["detail"],
+    )
+    assert (None, True) == (job["workload"], job["spilled"])
+
+
+LOST_STORE = MemoryStore()
+
+
+@pytest.mark.parametrize("store", [LOST_STORE])
+async def test_job_that_was_lost_with_its_workload_is_among_the_failed(site: Site) -> None:
+    async with site.server.open_client() as client:
+        handle = (await client.submit("fail", b"x" * 101)).decode()
+    LOST_STORE.content.clear()
+    async with open_worker(abilities, site.server.url):
+        answer = await site.ask_until("/api/v1/failed", lambda answer: answer.json["failed"])
+    (failure,) = answer.json["failed"]
+    job = (await site.ask(f"/api/v1/jobs/{handle}")).json
+
+    assert (handle, "lost", "its workload is not in the store any more", None) == (
+        failure["handle"],
+        failure["outcome"],
+        failure["reason"],
+        failure["ran_seconds"],
+    )
+    assert (["ended: lost"], None) == ([event["what"] for event in job["timeline"]], job["worker"])
 
 
 async def test_failed_job_that_the_server_refuses_may_be_tried_again(site: Site) -> None:

@@ -13,7 +13,8 @@ import trio.testing
 from gearman_trio import open_server
 from gearman_trio.web import WebLimits, serve_web
 
-from .conftest import PATIENCE, Site
+from ..patience import PATIENCE
+from .conftest import Site
 
 
 async def test_listens_on_this_machine_alone_unless_told(site: Site) -> None:

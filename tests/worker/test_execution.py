@@ -18,6 +18,7 @@ from gearman_trio.worker.ability import Ability
 from gearman_trio.worker.execution import End, Ending, Executor, Places, execute, open_executor
 from gearman_trio.worker.parameters import RunIn
 
+from ..patience import PATIENCE
 from .fakes import Peer
 
 Clock = trio.testing.MockClock
@@ -271,7 +272,7 @@ async def test_thread_that_outlives_its_timeout_is_left_behind(autojump_clock: C
     over = threading.Event()
 
     def function(job: ThreadJob) -> bytes:
-        release.wait(10)
+        release.wait(PATIENCE)
         try:
             job.status(1, 1)
         except trio.Cancelled:
@@ -294,7 +295,7 @@ async def test_thread_that_is_left_behind_keeps_its_place_among_the_threads(auto
     limiter = trio.CapacityLimiter(1)
 
     def stuck() -> None:
-        release.wait(10)
+        release.wait(PATIENCE)
 
     await execute(ability_of(stuck, timeout=2), make_job(), Places(limiter))
     waiting = await execute(ability_of(stuck, timeout=2), make_job(), Places(limiter))
@@ -365,7 +366,7 @@ async def full_generator() -> AsyncIterator[bytes]:
 
 
 def in_a_thread() -> None:
-    _release.wait(10)
+    _release.wait(PATIENCE)
 
 
 _release = threading.Event()

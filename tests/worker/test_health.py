@@ -14,7 +14,7 @@ from trio.testing import open_stream_to_socket_listener
 from gearman_trio import ConfigError
 from gearman_trio.worker.health import Health, check_available, serve_health
 
-PATIENCE = 30.0
+from ..patience import PATIENCE
 
 
 class Place:

@@ -11,6 +11,7 @@ import trio
 from gearman_trio.client import open_client
 from gearman_trio.worker import Abilities, Job, Retry, ThreadJob, open_worker
 
+from ..patience import PATIENCE
 from ..peers import Gearmand, open_gearmand, require
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -53,7 +54,7 @@ def make_abilities() -> Abilities:
 async def gearman(server: Gearmand, function: str, workload: bytes) -> subprocess.CompletedProcess[bytes]:
     """Run one foreground job with the C client."""
     command = [require("gearman"), "-h", "127.0.0.1", "-p", str(server.port), "-f", function]
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE):
         return await trio.run_process(command, stdin=workload, capture_stdout=True, capture_stderr=True, check=False)
 
 
@@ -93,8 +94,13 @@ async def test_failures_arrive_and_the_worker_goes_on() -> None:
 async def test_exception_ends_a_job_without_confusing_the_grabbing() -> None:
     """The server answers the WORK_FAIL behind WORK_EXCEPTION with ERROR JOB_NOT_FOUND; the C client never notices."""
     async with open_gearmand() as server, open_worker(make_abilities(), f"127.0.0.1:{server.port}") as worker:
-        with trio.move_on_after(0.5):
-            await gearman(server, "fail", b"x")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gearman, server, "fail", b"x")
+            with trio.fail_after(PATIENCE):
+                while not worker.statistics().failed:
+                    await trio.lowlevel.checkpoint()
+            # The server tells the client of the exception only, so it goes on waiting.
+            nursery.cancel_scope.cancel()
         result = await gearman(server, "reverse", b"abc")
 
     assert b"cba" == result.stdout
@@ -215,7 +221,7 @@ async def test_server_that_was_killed_and_started_again_has_its_worker_back() ->
         while worker.ready:
             await trio.lowlevel.checkpoint()
         async with open_gearmand(port=first.port) as second:
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await worker.wait_ready()
                 done = await gearman(second, "reverse", b"abc")
 

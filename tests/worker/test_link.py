@@ -16,6 +16,7 @@ from gearman_trio.server import open_server
 from gearman_trio.transport import Address
 from gearman_trio.worker import Abilities, open_worker, run_worker
 
+from ..patience import PATIENCE
 from .fakes import FakeServers, Peer, running_worker
 
 Clock = trio.testing.MockClock
@@ -228,7 +229,7 @@ async def test_name_is_looked_up_again_for_each_attempt(abilities: Abilities) ->
             port = old.addresses[0].port
             async with open_server(host="127.0.0.2", port=port) as new, new.open_client() as client:
                 resolver.address = "127.0.0.1"
-                with trio.fail_after(30):
+                with trio.fail_after(PATIENCE):
                     async with open_worker(abilities, f"jobs.test:{port}") as worker:
                         resolver.address = "127.0.0.2"
                         await old.drain(0)

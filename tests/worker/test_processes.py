@@ -24,6 +24,7 @@ from gearman_trio.worker import Abilities, CallNext, Job, ThreadJob, open_worker
 from gearman_trio.worker.execution import End, Ending, Places, execute, open_places
 from gearman_trio.worker.processes import active_process_count
 
+from ..patience import PATIENCE
 from . import in_processes
 from .fakes import Peer, ready_worker
 
@@ -50,7 +51,7 @@ async def places() -> AsyncIterator[Places]:
 
 async def end_of(places: Places, name: bytes, workload: bytes = b"", **options: Any) -> Ending:
     (ability,) = [each for each in in_processes.abilities if each.name == name]
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         return await execute(ability, make_job(workload), places, **options)
 
 
@@ -77,7 +78,7 @@ async def kill(pid: int) -> None:
     descriptor = os.pidfd_open(pid)
     try:
         os.kill(pid, signal.SIGKILL)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await trio.lowlevel.wait_readable(descriptor)
     finally:
         os.close(descriptor)
@@ -92,7 +93,7 @@ class Door:
 
     async def next(self) -> trio.SocketStream:
         """Give the connection of the next job that runs."""
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             stream = await self._listener.accept()
             assert int(await stream.receive_some()) != os.getpid()
         return stream
@@ -106,7 +107,7 @@ async def door() -> AsyncIterator[Door]:
 
 
 async def wait_dead(process: trio.SocketStream) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         assert b"" == await process.receive_some()
     await process.aclose()
 
@@ -442,7 +443,7 @@ async def test_program_that_its_own_processes_would_run_again_is_told_so(tmp_pat
         "trio.run(main)\n",
         encoding="utf-8",
     )
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         done = await trio.run_process([sys.executable, str(program)], env=ENVIRONMENT, capture_stderr=True, check=False)
 
     assert b'start the worker under `if __name__ == "__main__":`' in done.stderr

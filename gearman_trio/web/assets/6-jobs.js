@@ -97,9 +97,9 @@ const failed = (given) => {
   const table = new Table({
     name: "Failed", key: "handle", empty: "No job has failed lately.",
     columns: [jobColumn, functionColumn, uniqueColumn, { key: "ended_at", name: "Failed", show: (row) => `${age(row.ended_at)} ago` },
-      { key: "outcome", name: "How", show: (row) => OUTCOMES[row.outcome] ?? row.outcome }, { key: "reason", name: "Why", words: true, show: (row) => row.reason || none },
-      { key: "ran_seconds", name: "Ran for", show: (row) => duration(row.ran_seconds) }, attemptsColumn,
-      { key: "client_id", name: "Worker", words: true, show: workerName },
+      { key: "outcome", name: "How", show: outcome }, { key: "reason", name: "Why", words: true, show: (row) => row.reason || none },
+      { key: "ran_seconds", name: "Ran for", show: (row) => (row.ran_seconds === null ? none : duration(row.ran_seconds)) }, attemptsColumn,
+      { key: "client_id", name: "Worker", words: true, show: (row) => (row.ran_seconds === null ? none : workerName(row)) },
       { key: "actions", name: "", plain: true, fill: (cell, row) => {
         if (row.requeued_as) { delete cell.dataset.names; fillLink(cell, "submitted again", jobPlace(row.requeued_as)); }
         else fillButtons(cell, row, row.requeueable ? [{ name: "Submit again", does: resubmitJob }] : []);
@@ -121,6 +121,8 @@ const failed = (given) => {
 };
 
 const OUTCOMES = { fail: "failed", exception: "raised", timed_out: "outlived its time", lost: "lost with its worker", cancelled: "cancelled" };
+// Without a worker, it was lost with its workload.
+const outcome = (row) => (row.outcome === "lost" && row.ran_seconds === null ? "lost" : OUTCOMES[row.outcome] ?? row.outcome);
 
 function timeline(job) {
   const list = make("ol", undefined, "timeline");
@@ -134,7 +136,7 @@ function timeline(job) {
 
 function workloadCard(job) {
   const shown = job.workload;
-  if (!shown) return card("Workload", make("p", job.spilled ? `It is in the store alone: ${bytes(job.workload_bytes)}.` : job.workload_hidden ? `Not shown: the server was started with --web-hide-workloads. ${bytes(job.workload_bytes)}.` : "It was not kept."));
+  if (!shown) return card("Workload", make("p", job.spilled ? `It ${job.live ? "is" : "was"} in the store alone: ${bytes(job.workload_bytes)}.` : job.workload_hidden ? `Not shown: the server was started with --web-hide-workloads. ${bytes(job.workload_bytes)}.` : "It was not kept."));
   let words = shown.text;
   if (shown.kind === "json") { try { words = JSON.stringify(JSON.parse(words), null, 2); } catch { /* As it is. */ } }
   const part = shown.shown_bytes < shown.bytes ? `the first ${bytes(shown.shown_bytes)} of ${bytes(shown.bytes)}` : bytes(shown.bytes);
@@ -149,7 +151,7 @@ const job = (given, handle) => {
   const progress = make("p");
   let drawn = "";
   const draw = (found) => {
-    setText(state, found.live ? `It is ${found.state}.` : `It has ended: ${OUTCOMES[found.outcome] ?? found.outcome}.`);
+    setText(state, found.live ? `It is ${found.state}.` : `It has ended: ${outcome(found)}.`);
     fillProgress(progress, found.live ? found : {});
     progress.hidden = !found.live || found.progress === null;
     fillButtons(bar, found, !found.live ? (found.requeueable ? [{ name: "Submit again", does: resubmitJob }] : [])
