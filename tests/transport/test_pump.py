@@ -563,8 +563,10 @@ def test_event_bits_are_those_of_the_system() -> None:
 
 
 @pytest.mark.slow
-async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn() -> None:
+@pytest.mark.parametrize("patient", [False, True], ids=["spinning", "sleeping"])
+async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn(patient: bool) -> None:
     pump = Pump(lambda: None, busy_poll_seconds=1.0, turn_seconds=60.0)
+    pump.patient = patient
     ours, theirs = socket.socketpair()
     ticks = 0
     seen: list[tuple[bytes, int]] = []
