@@ -100,6 +100,7 @@ class Journal:
         self._timeout = timeout
         self._spill_bytes = spill_bytes
         self._caller = Caller(f"gearman_trio: {store.name}")
+        self._pump: Pump | None = None
         self._fetcher = Fetcher(store, hub, timeout, self._caller.call)
         self._backoff = Backoff(cap=_MAX_WAIT_SECONDS)
         # Whether a batch may begin: `run` runs, and no batch is under way or waits to be tried again.
@@ -146,6 +147,7 @@ class Journal:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_patience)
             nursery.start_soon(self._fetcher.run)
+            self._pump = pump
             with self._caller.listening(pump):
                 try:
                     await self._serve()
@@ -270,10 +272,15 @@ class Journal:
         if batch.empty and not self._failure:
             self._leave(batch, None)
         else:
+            if self._pump is not None:
+                # The thread needs the interpreter; and where nobody waits for it, others may be quicker than it.
+                self._pump.patient = bool(batch.adds)
             self._caller.begin(partial(self._store.commit, batch), partial(self._answered, batch, trio.current_time()))
 
     def _answered(self, batch: Batch, begun: float, answer: Answer[None]) -> None:
         """The store has done with a batch."""
+        if self._pump is not None:
+            self._pump.patient = False
         if not self._running:
             return
         try:

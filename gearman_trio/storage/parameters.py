@@ -1,18 +1,18 @@
 """Parameters of PostgreSQL's statements, as libpq takes them: columns of rows as arrays, or one row as it is.
 
-What holds bytes or text goes in PostgreSQL's binary form: written as text it would be twice as long, both sides would
-have to convert it, and libpq ends a text at its first NUL.  Numbers go as text, which Python writes faster.
+They are in PostgreSQL's binary form: bytes written as text would be twice as long, a float takes longest of all to be
+written, and libpq ends a text at its first NUL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from struct import Struct
-from typing import Final
+from collections.abc import Sequence
+from struct import Struct, error, pack
+from typing import Any, Final
 
 from ..core import StoredJob
 
-__all__ = ["TYPES", "Parameters", "add_columns", "add_numbers", "add_row"]
+__all__ = ["TYPES", "Parameters", "add_columns", "add_number", "add_numbers", "add_row"]
 
 #: Of the columns of `StoredJob`.
 TYPES: Final = (
@@ -20,16 +20,21 @@ TYPES: Final = (
     *("float8", "bytea", "integer", "float8", "boolean", "text"),
 )
 
-#: The numbers of the types that go in binary form, which are those of every PostgreSQL server.
-_BINARY: Final = {"bytea": 17, "text": 25}
+#: The numbers by which every PostgreSQL server knows the types.
+_OIDS: Final = {"bigint": 20, "smallint": 21, "integer": 23, "float8": 701, "boolean": 16, "bytea": 17, "text": 25}
 
-#: libpq's names for the two forms.
-_TEXT_FORM: Final = 0
-_BINARY_FORM: Final = 1
+#: Of a number what `struct` calls it, and how many bytes it has.
+_NUMBERS: Final = {
+    "bigint": ("q", 8),
+    "smallint": ("h", 2),
+    "integer": ("i", 4),
+    "float8": ("d", 8),
+    "boolean": ("?", 1),
+}
 
 _length = Struct(">i").pack
 
-#: Of an array in binary form: dimensions, whether there are NULLs, the type, how many there are, the first index.
+#: Of an array: dimensions, whether there are NULLs, the type, how many there are, the first index.
 _head = Struct(">iiIii").pack
 
 
@@ -38,7 +43,7 @@ class Parameters:
 
     Attributes:
         values: the parameters.
-        formats: of each whether it is in binary form.
+        formats: of each that it is in binary form, as libpq has it.
     """
 
     __slots__ = ("formats", "values")
@@ -47,15 +52,20 @@ class Parameters:
         self.values: list[bytes] = []
         self.formats: list[int] = []
 
-    def add(self, value: bytes, form: int = _TEXT_FORM) -> None:
+    def add(self, value: bytes) -> None:
         """One more."""
         self.values.append(value)
-        self.formats.append(form)
+        self.formats.append(1)
 
 
-def add_numbers(parameters: Parameters, numbers: Iterable[int]) -> None:
-    """An array of whole numbers."""
-    parameters.add(_numbers(numbers))
+def add_number(parameters: Parameters, number: int) -> None:
+    """A whole number, of type bigint."""
+    parameters.add(pack(">q", number))
+
+
+def add_numbers(parameters: Parameters, numbers: Sequence[int]) -> None:
+    """An array of whole numbers, of type bigint."""
+    parameters.add(_array_of_numbers("bigint", numbers))
 
 
 def add_columns(parameters: Parameters, jobs: Sequence[StoredJob], encoding: str) -> None:
@@ -70,35 +80,43 @@ def add_columns(parameters: Parameters, jobs: Sequence[StoredJob], encoding: str
         ValueError: a field is not what it must be.
     """
     for kind, column in zip(TYPES, zip(*jobs, strict=True), strict=True):
-        if kind not in _BINARY:
-            parameters.add(_numbers(column))
-            continue
         try:
-            values = [value.encode(encoding) for value in column] if kind == "text" else column
-            parameters.add(_blobs(values, _BINARY[kind]), _BINARY_FORM)
-        except (TypeError, AttributeError) as exc:
+            if kind in _NUMBERS:
+                parameters.add(_array_of_numbers(kind, column))
+            elif kind == "text":
+                parameters.add(_array(kind, [value.encode(encoding) for value in column]))
+            else:
+                parameters.add(_array(kind, column))
+        except (TypeError, AttributeError, error) as exc:
             raise ValueError(f"expected {kind}: {exc}") from exc
 
 
 def add_row(parameters: Parameters, job: StoredJob, encoding: str) -> None:
     """Each field of a job; the arguments and what is raised as for `add_columns`."""
+    value: Any
     for kind, value in zip(TYPES, job, strict=True):
-        if kind == "bytea" and isinstance(value, bytes):
-            parameters.add(value, _BINARY_FORM)
-        elif kind == "text" and isinstance(value, str):
-            parameters.add(value.encode(encoding), _BINARY_FORM)
-        elif kind in _BINARY:
-            raise ValueError(f"expected {kind}, got {value!r:.100}")
-        else:
-            parameters.add(str(value).encode("ascii"))
+        try:
+            if kind in _NUMBERS:
+                parameters.add(pack(f">{_NUMBERS[kind][0]}", value))
+            elif kind == "text":
+                parameters.add(value.encode(encoding))
+            else:
+                # That it is made of bytes.
+                parameters.add(b"".join((value,)))
+        except (TypeError, AttributeError, error) as exc:
+            raise ValueError(f"expected {kind}: {exc}") from exc
 
 
-def _numbers(values: Iterable[object]) -> bytes:
-    return f"{{{','.join(map(str, values))}}}".encode("ascii")
+def _array_of_numbers(kind: str, values: Sequence[Any]) -> bytes:
+    code, size = _NUMBERS[kind]
+    # Before each its length.
+    pieces = [size] * (2 * len(values))
+    pieces[1::2] = values
+    return _head(1, 0, _OIDS[kind], len(values), 1) + pack(f">{f'i{code}' * len(values)}", *pieces)
 
 
-def _blobs(values: Sequence[bytes], kind: int) -> bytes:
-    pieces = [_head(1, 0, kind, len(values), 1)]
+def _array(kind: str, values: Sequence[bytes]) -> bytes:
+    pieces = [_head(1, 0, _OIDS[kind], len(values), 1)]
     for value in values:
         pieces.append(_length(len(value)))
         pieces.append(value)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from ..core import Batch, StoredJob
 from ..errors import StorageError
 from .drivers import driver
-from .parameters import TYPES, Parameters, add_columns, add_numbers, add_row
+from .parameters import TYPES, Parameters, add_columns, add_number, add_numbers, add_row
 from .places import ESCAPES, refuse, see_place, shown_place
 from .registry import StoreURL
 from .sql import COLUMNS, SQLStore, one_line
@@ -50,7 +50,9 @@ _DELETE: Final = "DELETE FROM {t}_jobs WHERE id = ANY(%s::bigint[])"
 #: One worker does jobs in order, and the server walks along a range in half the time.
 _DELETE_RANGE: Final = "DELETE FROM {t}_jobs WHERE id BETWEEN %s::bigint AND %s::bigint"
 
-_KEEP: Final = "INSERT INTO {t}_meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_KEEP: Final = (
+    "INSERT INTO {t}_meta VALUES (%s::text, %s::bigint) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 _INSERT_ONE: Final = (
     f"INSERT INTO {{t}}_jobs (epoch, {COLUMNS}) VALUES (%s::bigint, {', '.join(f'%s::{kind}' for kind in TYPES)})"
@@ -164,17 +166,17 @@ class PostgreSQLStore(SQLStore):
             rows = sorted(set(batch.removes))
             if rows[-1] - rows[0] == len(rows) - 1:
                 parts.append(_DELETE_RANGE)
-                parameters.add(b"%d" % rows[0])
-                parameters.add(b"%d" % rows[-1])
+                add_number(parameters, rows[0])
+                add_number(parameters, rows[-1])
             else:
                 parts.append(_DELETE)
                 add_numbers(parameters, rows)
         if last_handle is not None:
             parts.append(_KEEP)
             parameters.add(b"last_handle")
-            parameters.add(b"%d" % last_handle)
+            add_number(parameters, last_handle)
         if batch.adds:
-            parameters.add(b"%d" % self._epoch)
+            add_number(parameters, self._epoch)
             encoding = self._db.info.encoding
             if len(batch.adds) == 1:
                 insert = _INSERT_ONE

@@ -563,10 +563,12 @@ def test_event_bits_are_those_of_the_system() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("patient", [False, True], ids=["spinning", "sleeping"])
 async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn(
-    monkeypatch: pytest.MonkeyPatch,
+    patient: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pump = Pump(lambda: None, busy_poll_seconds=1.0, turn_seconds=60.0)
+    pump = Pump(lambda: None, busy_poll_seconds=60.0, turn_seconds=60.0)
+    pump.patient = patient
     ours, theirs = socket.socketpair()
     ticks = 0
     seen: list[tuple[bytes, int]] = []
