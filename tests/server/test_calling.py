@@ -19,7 +19,7 @@ name: ContextVar[str] = ContextVar("name", default="nobody")
 
 async def pumped(ask: Callable[[Caller], object]) -> None:
     """Ask something of a caller whose answers come through a pump, and let go of both."""
-    pump = Pump(lambda: None)
+    pump = Pump(lambda: None, lambda: None)
     caller = Caller("test")
     try:
         async with trio.open_nursery() as nursery:
@@ -158,7 +158,7 @@ async def test_answers_come_through_the_pump() -> None:
 
 @pytest.mark.skipif(not pump_available, reason="there is no epoll")
 async def test_an_answer_that_comes_when_the_pump_is_gone_comes_all_the_same() -> None:
-    pump = Pump(lambda: None)
+    pump = Pump(lambda: None, lambda: None)
     caller = Caller("test")
     going_on = threading.Event()
     done = trio.Event()
