@@ -9,7 +9,7 @@ from ..protocol.table import PACKETS, PacketType
 from .job import FETCHING, QUEUED, RUNNING, Job
 from .peer import Peer
 from .registry import Registry
-from .replies import read_fields, send_error, send_handle, send_packet
+from .replies import read_fields, send_error, send_handle, send_packet, send_result
 from .tally import ABANDONED, CANCELLED, COMPLETE, EXCEPTION, FAIL
 
 __all__ = ["Outcomes"]
@@ -82,7 +82,7 @@ class Outcomes:
         if job is not None:
             body = _whole(job, body)
             for client in job.clients:
-                send_packet(client, _WORK_COMPLETE, body)
+                send_result(client, _WORK_COMPLETE, body)
             self._registry.counters.completed += 1
             self._registry.remove(job, COMPLETE)
 

@@ -24,6 +24,9 @@ _ROWS_AT_ONCE: Final = 1000
 #: A single packet may be larger.
 _MAX_BEHIND_BYTES: Final = 64 * 1024 * 1024
 
+#: How many jobs a client must still wait for, for each result that waits to be sent with the next ones.
+_OTHERS: Final = 8
+
 #: What a long answer that waits counts for.
 _WAITING_ANSWER_BYTES: Final = 1000
 
@@ -60,6 +63,8 @@ class Peer:
         outbox_bytes: how many bytes that is.
         admin: whether it may give the commands that are for administrators alone.
         rows: the rest of a long answer that is being made, or `None`.
+        urgent: whether anything in the outbox is to be sent at once.
+        results: how many ends of jobs are among what need not be.
         held: whether nothing may be put into the outbox, because of such an answer, because the answer to a submission
             waits for the store, or because the connection has ended. What is sent meanwhile waits in line: clients
             match answers by their order.
@@ -114,11 +119,13 @@ class Peer:
         "raised",
         "received_bytes",
         "released",
+        "results",
         "rows",
         "running",
         "sent_bytes",
         "sleeping",
         "timeouts",
+        "urgent",
         "wake_timer",
         "woken_for",
     )
@@ -142,6 +149,8 @@ class Peer:
         self._traffic = traffic
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
+        self.urgent: bool = False
+        self.results: int = 0
         self.admin: bool = False
         self.rows: Iterator[bytes] | None = None
         # What waits its turn. Invariant: empty unless `held`.
@@ -184,6 +193,23 @@ class Peer:
             self._touched.append(self)
         self.outbox.append(data)
         self.outbox_bytes += len(data)
+        self.urgent = True
+
+    def send_later(self, data: bytes, results: int) -> None:
+        """Queue bytes that need not be sent at once; `results` is 1 for the end of a job, else 0. See `may_wait`."""
+        urgent = self.urgent
+        self.send(data)
+        self.urgent = urgent
+        self.results += results
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the outbox may be sent a moment later, for more will come to be sent with it.
+
+        So it is where it holds handles of foreground jobs, whose results are to follow, and few results beside the jobs
+        that the client waits for still: whatever it does with each of them, there is enough that goes on meanwhile.
+        """
+        return not self.urgent and self.results * _OTHERS <= len(self.attached)
 
     def answer(self, rows: Iterator[bytes]) -> None:
         """Send an answer made of rows: the first thousand now, the others with `go_on`, and nothing in between."""
@@ -309,6 +335,8 @@ class Peer:
             self.sent_bytes += self.outbox_bytes
             self._traffic.sent_bytes += self.outbox_bytes
         self.outbox_bytes = 0
+        self.urgent = False
+        self.results = 0
         return taken
 
     def count_received(self, size: int) -> None:

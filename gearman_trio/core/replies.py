@@ -24,6 +24,7 @@ __all__ = [
     "send_error",
     "send_handle",
     "send_packet",
+    "send_result",
 ]
 
 _ERROR: Final = response_prefix(PacketType.ERROR)
@@ -55,6 +56,15 @@ def send_packet(peer: Peer, prefix: bytes, body: bytes) -> None:
     else:
         peer.send(prefix + pack_size(size))
         peer.send(body)
+
+
+def send_result(peer: Peer, prefix: bytes, body: bytes) -> None:
+    """As `send_packet`, of what ends a job and may wait for others if it is small."""
+    size = len(body)
+    if size < _SEPARATE_BYTES:
+        peer.send_later(prefix + pack_size(size) + body, 1)
+    else:
+        send_packet(peer, prefix, body)
 
 
 def send_error(peer: Peer, code: str, text: str) -> None:

@@ -25,6 +25,10 @@ __all__ = ["Hub", "Outlet"]
 
 T = TypeVar("T")
 
+#: How long what may wait for more to be sent with it does, in seconds: some rounds of a busy server, each of which
+#: brings more.  A job of a worker that does anything takes longer.
+_WAIT_SECONDS: Final = 0.0005
+
 #: While jobs wait for their time, how often the wall clock is looked at, in seconds: it may have been set.
 _CLOCK_CHECK_SECONDS: Final = 30.0
 
@@ -72,6 +76,9 @@ class Hub:
         # That of `trio.current_time`, which looks for it each time.
         self._now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._outlets: dict[Peer, Outlet] = {}
+        # Those whose outboxes wait for more, and since when.
+        self._waiting: list[Peer] = []
+        self._waiting_since = 0.0
         self._sleep = trio.CancelScope()
         # Called when there is something to store, and when there are workloads to fetch.
         self._on_unstored: Callable[[], None] | None = None
@@ -121,10 +128,44 @@ class Hub:
     def flush(self) -> None:
         """To be called after each door, or after several: wakes whom they need, and sends what they brought about."""
         self._dispatcher.wake_due(self._now())
+        self._send(wait=False)
+        self._follow_up()
+
+    def flush_round(self) -> None:
+        """As `flush`, after one round of several: what may wait is sent with what comes soon, or by `flush_waiting`."""
+        now = self._now()
+        self._dispatcher.wake_due(now)
+        if not self._waiting:
+            self._waiting_since = now
+        self._send(wait=now - self._waiting_since < _WAIT_SECONDS)
+        self._follow_up()
+
+    def flush_waiting(self) -> None:
+        """Send what waits: nothing more has come."""
+        if self._waiting:
+            self._send(wait=False)
+
+    def _send(self, *, wait: bool) -> None:
+        """Send the outboxes, those of workers first: what they do next is what clients wait for."""
+        outlets = self._outlets
+        clients = self._waiting
+        self._waiting = []
         for peer in self._dispatcher.take_touched():
-            outlet = self._outlets.get(peer)
-            if outlet is not None:
-                outlet.flush()
+            if peer.abilities:
+                outlet = outlets.get(peer)
+                if outlet is not None:
+                    outlet.flush()
+            else:
+                clients.append(peer)
+        for peer in clients:
+            if wait and peer.may_wait:
+                self._waiting.append(peer)
+            else:
+                outlet = outlets.get(peer)
+                if outlet is not None:
+                    outlet.flush()
+
+    def _follow_up(self) -> None:
         if self._on_unstored is not None and self._dispatcher.has_unstored():
             self._on_unstored()
         if self._on_wanted is not None and self._dispatcher.has_wanted():
@@ -153,7 +194,7 @@ class Hub:
         await self._activity.wait()
 
     def keep_journal(self, on_unstored: Callable[[], None]) -> None:
-        """Call this whenever there is something to store; it must not wait, nor change anything here."""
+        """Call this whenever there is something to store; it may take the batch, but must not wait, nor change more."""
         self._on_unstored = on_unstored
 
     def keep_fetching(self, on_wanted: Callable[[], None]) -> None:
@@ -163,6 +204,10 @@ class Hub:
     def has_unstored(self) -> bool:
         """Whether there is something to store."""
         return self._dispatcher.has_unstored()
+
+    def is_store_awaited(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._dispatcher.is_store_awaited()
 
     def take_batch(self) -> Batch | None:
         """What is to be stored now, `None` for nothing."""

@@ -93,7 +93,11 @@ class Server:
         self._journal: Journal | None = None
         if opened is not None:
             self._journal = Journal(opened.store, self._hub, options.store_timeout, options.spill_bytes)
-        self._pump = Pump(self._hub.flush, busy_poll_seconds=options.busy_poll_seconds) if pump_available else None
+        self._pump = (
+            Pump(self._hub.flush_round, self._hub.flush_waiting, busy_poll_seconds=options.busy_poll_seconds)
+            if pump_available
+            else None
+        )
         self._connections: trio.Nursery | None = None
         self._listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = ()
         self._addresses: tuple[Address, ...] = ()
@@ -359,7 +363,7 @@ class Server:
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
                 if self._journal is not None:
-                    nursery.start_soon(self._journal.run)
+                    nursery.start_soon(self._journal.run, self._pump)
 
     async def _finish_jobs(self) -> None:
         self._hub.drain()

@@ -27,6 +27,10 @@ __all__ = ["Pump", "PumpedSocket", "SocketOwner", "pump_available"]
 #: How much is read from one socket in one visit.
 _RECEIVE_BYTES: Final = 131072
 
+#: The same where it goes right into the large packet that it belongs to, so that nothing else comes of it: it takes
+#: about as long as dealing with the many packets that the other kind of read may hold.
+_ROOM_BYTES: Final = 524288
+
 #: A read of so many bytes may have begun a large packet: its owner is asked whether it has room for the rest.
 _MANY_BYTES: Final = 32768
 
@@ -190,7 +194,7 @@ class PumpedSocket:
                     data = os.read(self.fd, _RECEIVE_BYTES)
                     count = len(data)
                 else:
-                    count = os.readv(self.fd, [room[:_RECEIVE_BYTES]])
+                    count = os.readv(self.fd, [room[:_ROOM_BYTES]])
             except BlockingIOError:
                 return
             except OSError as exc:
@@ -253,26 +257,39 @@ class PumpedSocket:
 
 
 class Pump:
-    """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor."""
+    """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor.
+
+    Attributes:
+        patient: whether busy polling sleeps instead, until something comes: what is awaited is the answer of a thread
+            of this process, which cannot work while this one holds Python's lock on the interpreter.
+    """
 
     def __init__(
-        self, after_round: Callable[[], None], *, busy_poll_seconds: float = 0.0, turn_seconds: float = _TURN_SECONDS
+        self,
+        after_round: Callable[[], None],
+        at_rest: Callable[[], None],
+        *,
+        busy_poll_seconds: float = 0.0,
+        turn_seconds: float = _TURN_SECONDS,
     ) -> None:
         """Make a pump.
 
         Args:
-            after_round: called when every ready socket has been read once.
+            after_round: called when every ready socket has been read once. It may leave something for later.
+            at_rest: called when that time has come: nothing is ready to be read, or Trio's other tasks get their turn.
             busy_poll_seconds: how long to look for more, after something came, before Trio waits. A peer that answers
                 within that time is spared a pass of the scheduler and the kernel's putting the processor to sleep and
                 waking it. Only for a process in which nothing else runs: other tasks wait for so long, too.
             turn_seconds: after how long Trio's other tasks get their turn, if not after a number of rounds.
         """
+        self.patient = False
         self._turn_seconds = turn_seconds
         self._busy_poll_seconds = busy_poll_seconds
         self._epoll = select.epoll()
         self._sockets: dict[int, PumpedSocket] = {}
         self._registered: set[int] = set()
         self._after_round = after_round
+        self._at_rest = at_rest
 
     def add(self, pumped: PumpedSocket) -> None:
         """Begin to read a socket.
@@ -331,6 +348,9 @@ class Pump:
     def _look_again(self) -> list[tuple[int, int]]:
         """Poll until something comes or the time for that is over."""
         poll = self._epoll.poll
+        if self.patient:
+            # Python makes whole milliseconds of it, at least one.
+            return poll(self._busy_poll_seconds, _EVENTS)
         until = perf_counter() + self._busy_poll_seconds
         while perf_counter() < until:
             events = poll(0, _EVENTS)
@@ -356,6 +376,7 @@ class Pump:
                 else:
                     events = self._in_order(poll(0, _EVENTS))
                 if not events and rounds and self._busy_poll_seconds:
+                    self._at_rest()
                     events = self._in_order(self._look_again())
                 if not events:
                     break
@@ -369,3 +390,4 @@ class Pump:
                 self._after_round()
                 if perf_counter() > until:
                     break
+            self._at_rest()

@@ -75,7 +75,7 @@ async def test_other_tasks_wait_for_a_few_rounds_and_each_socket_is_read_once_in
         rounds += 1
 
     # A turn ends by its rounds and not by its time, so that the bound is exact also on a machine that is busy.
-    pump = Pump(after_round, turn_seconds=60.0)
+    pump = Pump(after_round, lambda: None, turn_seconds=60.0)
     at_ticks = []
     with trio.fail_after(PATIENCE), ExitStack() as stack:
         stack.callback(pump.close)

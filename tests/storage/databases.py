@@ -159,7 +159,7 @@ class MariaDB(Database):
             "CREATE USER IF NOT EXISTS gearman@localhost IDENTIFIED BY 'secret';\n"
             "GRANT ALL ON jobs.* TO gearman@localhost;\n"
             "CREATE USER IF NOT EXISTS admin@localhost IDENTIFIED BY 'secret';\n"
-            "GRANT ALL ON *.* TO admin@localhost;\n"
+            "GRANT ALL ON *.* TO admin@localhost WITH GRANT OPTION;\n"
         )
         script.chmod(0o644)
         data = f"--datadir={self.folder / 'data'}"

@@ -7,7 +7,6 @@ import select
 import socket
 import struct
 import sys
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
@@ -65,10 +64,14 @@ class Rig:
 
     def __init__(self) -> None:
         self.rounds = 0
-        self.pump = Pump(self._count)
+        self.rests = 0
+        self.pump = Pump(self._count, self._count_rest)
 
     def _count(self) -> None:
         self.rounds += 1
+
+    def _count_rest(self) -> None:
+        self.rests += 1
 
     @contextmanager
     def pumped(
@@ -520,7 +523,7 @@ async def test_sockets_removed_while_others_have_their_turn_are_passed_over() ->
 
 
 async def test_cancellation_ends_the_pump_and_close_frees_its_descriptor() -> None:
-    pump = Pump(lambda: None)
+    pump = Pump(lambda: None, lambda: None)
     with trio.CancelScope() as scope:
         scope.cancel()
         await pump.run()
@@ -533,7 +536,7 @@ async def test_cancellation_ends_the_pump_and_close_frees_its_descriptor() -> No
 
 def test_pump_that_never_ran_frees_its_descriptor() -> None:
     before = len(os.listdir("/proc/self/fd"))
-    pump = Pump(lambda: None)
+    pump = Pump(lambda: None, lambda: None)
     during = len(os.listdir("/proc/self/fd"))
     pump.close()
 
@@ -562,18 +565,34 @@ def test_event_bits_are_those_of_the_system() -> None:
     assert (select.EPOLLIN, select.EPOLLOUT) == (_IN, _OUT)
 
 
+async def test_pump_says_that_it_is_at_rest_before_it_waits() -> None:
+    async with open_rig() as rig:
+        with rig.pumped() as (_, owner, theirs):
+            theirs.send(b"a")
+            await until(lambda: owner.data == b"a")
+            await wait_all_tasks_blocked()
+
+            assert rig.rests == 1
+
+
 @pytest.mark.slow
-async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn() -> None:
-    pump = Pump(lambda: None, busy_poll_seconds=1.0, turn_seconds=60.0)
+@pytest.mark.parametrize("patient", [False, True], ids=["spinning", "sleeping"])
+async def test_busy_polling_serves_what_comes_after_a_rest_in_the_same_turn(
+    patient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours, theirs = socket.socketpair()
     ticks = 0
     seen: list[tuple[bytes, int]] = []
+    # The time is over when both have come, however long the machine takes for that.
+    monkeypatch.setattr("gearman_trio.transport.pump.perf_counter", lambda: 0.0 if len(seen) < 2 else 100.0)
 
-    class Answering(Owner):
+    class Noting(Owner):
         def received(self, data: bytes) -> None:
             seen.append((data, ticks))
-            if data == b"a":
-                threading.Timer(0.02, theirs.send, [b"b"]).start()
+
+    def answer() -> None:
+        if len(seen) == 1:
+            theirs.send(b"b")
 
     async def tick() -> None:
         nonlocal ticks
@@ -581,8 +600,10 @@ async def test_busy_polling_serves_what_comes_within_its_time_in_the_same_turn()
             await trio.lowlevel.checkpoint()
             ticks += 1
 
+    pump = Pump(lambda: None, answer, busy_poll_seconds=60.0, turn_seconds=60.0)
+    pump.patient = patient
     ours.setblocking(False)
-    pumped = PumpedSocket(pump, ours.fileno(), Answering())
+    pumped = PumpedSocket(pump, ours.fileno(), Noting())
     pump.add(pumped)
     pump.watch(pumped)
     with ours, theirs, trio.fail_after(PATIENCE):

@@ -149,7 +149,7 @@ const server = () => {
       fill(store, kept ? [["Where", kept.name], ["State", kept.failure || (kept.refusing ? "refuses jobs" : kept.replaying ? "jobs are coming back" : "stores jobs")],
         ["Waits to be stored for", duration(kept.lag_seconds)], ["Commit takes, half of them", duration(kept.commit_seconds?.p50)],
         ["Commit takes, nearly all", duration(kept.commit_seconds?.p95)], ["Commits", whole(kept.commits)], ["Jobs added", whole(kept.added)],
-        ["Jobs removed", whole(kept.removed)], ["Rows in quarantine", whole(kept.quarantined)], ["Jobs being stored", whole(now.committing ?? 0)]]
+        ["Jobs removed", whole(kept.removed)], ["Rows put into quarantine", whole(kept.quarantined)], ["Jobs being stored", whole(now.committing ?? 0)]]
         : [["Where", "in memory only: queued jobs end with the server"]]);
       fill(counts, COUNTS.filter(([key]) => now.counters[key] !== undefined).map(([key, name]) => [name, whole(now.counters[key])]));
       charts.draw(live.samples);
