@@ -186,6 +186,11 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for this connection."""
+        self.send_later(data, 0)
+        self.urgent = True
+
+    def send_later(self, data: bytes, results: int) -> None:
+        """Queue bytes that need not be sent at once; `results` is 1 for the end of a job, else 0. See `may_wait`."""
         if self.held:
             self._wait(data, len(data))
             return
@@ -193,13 +198,6 @@ class Peer:
             self._touched.append(self)
         self.outbox.append(data)
         self.outbox_bytes += len(data)
-        self.urgent = True
-
-    def send_later(self, data: bytes, results: int) -> None:
-        """Queue bytes that need not be sent at once; `results` is 1 for the end of a job, else 0. See `may_wait`."""
-        urgent = self.urgent
-        self.send(data)
-        self.urgent = urgent
         self.results += results
 
     @property

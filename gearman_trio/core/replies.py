@@ -91,12 +91,25 @@ def handle_packet(prefix: bytes, job: Job) -> bytes:
 
 def send_assignment(peer: Peer, kind: int, job: Job) -> None:
     """Answer the grab of type `kind` with a job."""
-    for piece in assignment(kind, job):
-        peer.send(piece)
+    head = _assignment_head(kind, job)
+    workload = job.workload
+    # As in `assignment`, without a list.
+    if len(workload) < _SEPARATE_BYTES:
+        peer.send(head + workload)
+    else:
+        peer.send(head)
+        peer.send(workload)
 
 
 def assignment(kind: int, job: Job) -> list[bytes]:
-    """The packet that answers a grab of type `kind`, in one piece or two.
+    """The packet that answers a grab of type `kind`, in one piece or two."""
+    head = _assignment_head(kind, job)
+    workload = job.workload
+    return [head + workload] if len(workload) < _SEPARATE_BYTES else [head, workload]
+
+
+def _assignment_head(kind: int, job: Job) -> bytes:
+    """All of an assignment but the workload.
 
     GRAB_JOB_ALL is answered with JOB_ASSIGN_ALL, as the protocol document says; gearmand does so only where there is a
     reducer.
@@ -110,7 +123,4 @@ def assignment(kind: int, job: Job) -> list[bytes]:
     else:
         prefix = _JOB_ASSIGN_ALL
         head = job.handle + b"\0" + job.function.name + b"\0" + job.unique + b"\0" + job.reducer + b"\0"
-    workload = job.workload
-    if len(workload) < _SEPARATE_BYTES:
-        return [prefix + pack_size(len(head) + len(workload)) + head + workload]
-    return [prefix + pack_size(len(head) + len(workload)) + head, workload]
+    return prefix + pack_size(len(head) + len(job.workload)) + head

@@ -27,8 +27,8 @@ __all__ = ["Pump", "PumpedSocket", "SocketOwner", "pump_available"]
 #: How much is read from one socket in one visit.
 _RECEIVE_BYTES: Final = 131072
 
-#: The same where it goes right into the large packet that it belongs to, so that nothing else comes of it: it takes
-#: about as long as dealing with the many packets that the other kind of read may hold.
+#: The same where it goes right into the large packet that it belongs to: nothing else comes of that, so it takes no
+#: longer than to deal with the many packets that the other kind of read may hold.
 _ROOM_BYTES: Final = 524288
 
 #: A read of so many bytes may have begun a large packet: its owner is asked whether it has room for the rest.
