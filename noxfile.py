@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -14,6 +15,15 @@ nox.options.error_on_missing_interpreters = False
 PURE = {"GEARMAN_TRIO_PURE": "1"}
 COMPILED = {"GEARMAN_TRIO_PURE": "0"}
 
+#: A compiled wheel of this tree, as `build` makes it; sessions that are given one do not compile again.
+WHEEL = os.environ.get("GEARMAN_TRIO_WHEEL", "")
+
+
+def _install_compiled(session: nox.Session, extra: str) -> None:
+    if WHEEL:
+        session.log(f"the compiled core comes from {WHEEL}")
+    session.install(f"{WHEEL or '.'}[{extra}]", env=COMPILED)
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
@@ -25,7 +35,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def tests_compiled(session: nox.Session) -> None:
     """Run the whole suite on an installation with the compiled core."""
-    session.install(".[test]", env=COMPILED)
+    _install_compiled(session, "test")
     # Without the first, Python would find the sources in the current folder before what is installed.
     session.run(
         "python",
@@ -46,7 +56,7 @@ def interop(session: nox.Session) -> None:
 @nox.session
 def kill(session: nox.Session) -> None:
     """Kill a job server with a store, fifty times with SQLite and ten with each other; the suite does less of it."""
-    session.install(".[test]")
+    _install_compiled(session, "test")
     command = ("python", "-m", "pytest", "tests/storage/test_kill.py", "--log-cli-level=INFO", *session.posargs)
     session.run(*command, env={"GEARMAN_TRIO_KILL_ROUNDS": "50"})
 
@@ -100,7 +110,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure: `nox -s bench -- libraries`, `loads`, `durable`, `flight` or `instructions`; each takes --help."""
-    session.install(".[bench]")
+    _install_compiled(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

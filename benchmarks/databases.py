@@ -24,7 +24,7 @@ from .processes import HOST, Missing, find, free_port, open_process
 __all__ = ["BACKENDS", "Backend", "open_backend"]
 
 #: A database server on a busy machine is slow to start.
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 
 
 @attrs.frozen(kw_only=True)

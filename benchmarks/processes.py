@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import attrs
@@ -37,7 +38,11 @@ HOST = "127.0.0.1"
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
 #: How long a server may take until it answers, and a program until it has ended when it was asked to.
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 120.0
+
+#: Ports for servers, below those that the system gives to whoever asks for any; each process begins somewhere else.
+_PORTS = range(10_000, 32_768)
+_ports = count(os.getpid() * 997)
 
 #: The job servers that can be compared.
 SERVERS = ("gearmand", "gearman_trio")
@@ -136,11 +141,12 @@ def open_server(kind: str, *options: str) -> Iterator[Running]:
 
 
 def free_port() -> int:
-    """A port of `HOST` that nobody has."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of `HOST` that nobody has, and that the system gives nobody who asks for any."""
+    while True:
+        port = _PORTS[next(_ports) % len(_PORTS)]
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((HOST, port))
+            return port
 
 
 def _wait_listening(server: Running) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,15 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     core = "compiled" if COMPILED else "pure Python"
     return f"gearman_trio: {core} core, from {Path(gearman_trio.__file__).parent}"
+
+
+@pytest.fixture
+def logger_as_before() -> Iterator[None]:
+    """What sets up logging does so for its process, which in tests is that of all other tests."""
+    logger = logging.getLogger("gearman_trio")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    for handler in logger.handlers:
+        if handler not in before[0]:
+            handler.close()
+    logger.handlers[:], logger.level, logger.propagate = before

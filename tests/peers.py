@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -115,12 +116,19 @@ async def _open_process(command: list[str]) -> AsyncGenerator[trio.Process]:
         nursery.cancel_scope.cancel()
 
 
+#: Below those that a system gives to whoever asks for any, so that nobody gets one of them in the meantime; and every
+#: process that runs tests begins somewhere else.
+_PORTS = range(10_000, 32_768)
+_ports = count(os.getpid() * 997)
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody has."""
+    while True:
+        port = _PORTS[next(_ports) % len(_PORTS)]
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 async def wait_listening(port: int) -> None:

@@ -24,6 +24,7 @@ from ..admin import (
     PriorityRow,
     open_admin,
 )
+from ..errors import ServerError
 from .destination import Destination, asks_server
 from .options import FunctionArgument, JsonOption, finite_seconds, whole_number
 from .running import run_async
@@ -254,7 +255,17 @@ def shutdown_command(
     destination: Destination,
 ) -> None:
     """* Stop the job server; only over a listener for administrators."""
-    _ask(destination, lambda admin: admin.shut_down(graceful=graceful))
+
+    async def shut_down(admin: AdminClient) -> None:
+        try:
+            await admin.shut_down(graceful=graceful)
+        except ServerError as exc:
+            if exc.code != "UNKNOWN_COMMAND":
+                raise
+            text = f"{destination.address} is not for administrators; expected what --listen-admin of the server named"
+            raise ServerError(exc.code, text) from exc
+
+    _ask(destination, shut_down)
 
 
 @app.command("version")

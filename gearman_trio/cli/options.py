@@ -125,7 +125,12 @@ ServerOption = Annotated[
 ]
 ServerArgument = Annotated[
     str,
-    typer.Argument(metavar="HOST:PORT", help=f"The job server: {_FORMS}.", callback=checked(server_address)),
+    typer.Argument(
+        metavar="HOST:PORT",
+        envvar="GEARMAN_SERVER",
+        help=f"The job server: {_FORMS}.",
+        callback=checked(server_address),
+    ),
 ]
 ServersOption = Annotated[
     list[str] | None,

@@ -48,7 +48,7 @@ def serve_command(**given: Any) -> None:
             return
         launch = Launch.of(settings)
     if not check_args:
-        _run(launch, settings.without_effect())
+        _run(launch, settings.remarks())
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -83,7 +83,7 @@ def _resolve(given: Mapping[str, Any]) -> Settings:
         raise typer.BadParameter(exc.reason, param_hint=f"'--{exc.option}'{where}") from exc
 
 
-def _run(launch: Launch, without_effect: Sequence[Option]) -> None:
+def _run(launch: Launch, remarks: Sequence[str]) -> None:
     """Become what the server shall run as, then run it."""
     with errors_reported():
         raise_descriptor_limit(launch.file_descriptors)
@@ -99,8 +99,8 @@ def _run(launch: Launch, without_effect: Sequence[Option]) -> None:
             set_up_logging(
                 launch.verbosity, launch.log_file, json_lines=launch.log_format == "json", syslog=launch.syslog
             )
-        for option in without_effect:
-            logger.log(NOTICE, "--%s has no effect: %s", option.name, option.help.removeprefix("Accepted; "))
+        for remark in remarks:
+            logger.log(NOTICE, "%s", remark)
         run_async(_serve, launch, detachment.ready if detachment else lambda: None)
     except typer.Exit as exc:
         if detachment:

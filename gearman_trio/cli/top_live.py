@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ..admin import AdminClient, open_admin
-from ..errors import ConfigError, GearmanError
+from ..errors import ConfigError, GearmanError, ServersUnavailable
 from .destination import Destination
 from .top_keys import read_keys, single_keys
 from .top_look import Picture, look
@@ -85,6 +85,8 @@ class _Top:
                     async with open_admin(self._server.address, ssl_context=self._server.tls) as self._admin:
                         connecting.deadline = inf
                         await self._keep_looking(self._admin)
+            except ServersUnavailable as exc:
+                self._trouble = "; ".join(exc.causes)
             except GearmanError as exc:
                 self._trouble = str(exc)
             except trio.TooSlowError:

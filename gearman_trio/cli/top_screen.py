@@ -42,7 +42,7 @@ def draw(view: View, picture: Picture | None, *, header: str, trouble: str, size
     elif picture is None:
         lines.append(_line("connecting ...", width, ""))
     else:
-        lines.append(_line(_summary(picture), width, ""))
+        lines.append(_line(_summary(picture, width), width, ""))
     lines.append(_tabs(view, picture, width))
     lines.append(Text())
     if view.helping:
@@ -60,7 +60,8 @@ def draw(view: View, picture: Picture | None, *, header: str, trouble: str, size
     return screen
 
 
-def _summary(picture: Picture) -> str:
+def _summary(picture: Picture, width: int) -> str:
+    """As much of it as there is room for: a number without its last digits would be another one."""
     functions = picture.functions
     parts = [
         f"waiting {sum(f.waiting for f in functions)}",
@@ -68,16 +69,18 @@ def _summary(picture: Picture) -> str:
         f"workers {len(picture.workers)}",
     ]
     if picture.own:
+        parts.append(f"failed {sum(f.failed or 0 for f in functions)}")
         rates = [f.in_per_second for f in functions], [f.out_per_second for f in functions]
         if all(rate is not None for rate in rates[0]):
             parts += [
                 f"{name} {sum(filter(None, each)):.1f}/s" for name, each in zip(("in", "out"), rates, strict=True)
             ]
-        parts.append(f"failed {sum(f.failed or 0 for f in functions)}")
     stalled = sum(f.stalled for f in functions)
     if stalled:
         parts.insert(1, f"stalled {stalled}")
     parts.append(f"connections {picture.connections}")
+    while len(parts) > 1 and len("  ".join(parts)) > width:
+        del parts[-1]
     return "  ".join(parts)
 
 

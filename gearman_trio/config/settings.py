@@ -36,6 +36,14 @@ COMMAND_LINE: Final = "command line"
 
 _DEFAULT: Final = "default"
 
+#: Options of which each comes to nothing without one of some others.
+_NEEDED: Final = {
+    "web-token": ("web",),
+    "web-hide-workloads": ("web",),
+    "ssl-certificate": ("ssl", "listen-tls"),
+    "durability": ("store", "queue-type"),
+}
+
 
 @attrs.frozen
 class _Setting:
@@ -85,6 +93,20 @@ class Settings:
     def without_effect(self) -> list[Option]:
         """Options that were given although they are accepted for gearmand's sake only."""
         return [option for option in OPTIONS if option.inert and self.given(option)]
+
+    def remarks(self) -> list[str]:
+        """What of the options comes to nothing, and why: those that gearmand alone needs, or that need another one."""
+        lines = [
+            f"--{option.name} has no effect: {option.help.removeprefix('Accepted; ')}"
+            for option in self.without_effect()
+        ]
+        for name, needed in _NEEDED.items():
+            if self._chosen(name) and not any(map(self._chosen, needed)):
+                lines.append(f"--{name} has no effect without {' or '.join(f'--{each}' for each in needed)}")
+        return lines
+
+    def _chosen(self, name: str) -> bool:
+        return self.origin(name) != _DEFAULT and bool(self[name])
 
     def as_toml(self) -> str:
         """A file for ``--config`` with every value, and behind each where it came from."""

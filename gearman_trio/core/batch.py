@@ -86,8 +86,8 @@ class Batch:
         adds: jobs to add, in the order of their rows.
         updates: changes, in the order in which they happened.
         removes: rows to remove.
-        last_handle: the number in the last job handle given so far. A store keeps it, so that no later run of the
-            server gives that handle again.
+        last_handle: a number that none in a job handle given so far exceeds, or 0 where an earlier batch had one that
+            still holds. A store keeps the highest, so that no later run of the server gives such a handle again.
     """
 
     __slots__ = ("adds", "last_handle", "number", "removes", "updates")

@@ -248,6 +248,10 @@ class Dispatcher:
         """Whether `take_batch` would give something."""
         return not self._registry.ledger.batch.empty
 
+    def is_store_awaited(self) -> bool:
+        """Whether jobs are among it that nobody is told of before they are stored."""
+        return bool(self._registry.ledger.batch.adds)
+
     def has_wanted(self) -> bool:
         """Whether workloads are wanted, taken or not, or the store has not answered."""
         return self._spill.wants()

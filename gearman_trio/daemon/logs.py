@@ -12,11 +12,9 @@ from logging.handlers import SysLogHandler, WatchedFileHandler
 from typing import Final
 
 from ..errors import ConfigError
+from ..server.levels import NOTICE
 
 __all__ = ["LEVELS", "NOTICE", "level_number", "reopen_log_files", "set_up_logging"]
-
-#: Between INFO (a line for every connection) and WARNING: what an operator wants to see of a healthy server.
-NOTICE: Final = 25
 
 #: gearmand's names, loudest last.
 LEVELS: Final = {

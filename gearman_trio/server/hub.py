@@ -195,7 +195,7 @@ class Hub:
         await self._activity.wait()
 
     def keep_journal(self, on_unstored: Callable[[], None]) -> None:
-        """Call this whenever there is something to store; it must not wait, nor change anything here."""
+        """Call this whenever there is something to store; it may take the batch, but must not wait, nor change more."""
         self._on_unstored = on_unstored
 
     def keep_fetching(self, on_wanted: Callable[[], None]) -> None:
@@ -205,6 +205,10 @@ class Hub:
     def has_unstored(self) -> bool:
         """Whether there is something to store."""
         return self._dispatcher.has_unstored()
+
+    def is_store_awaited(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._dispatcher.is_store_awaited()
 
     def take_batch(self) -> Batch | None:
         """What is to be stored now, `None` for nothing."""

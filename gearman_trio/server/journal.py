@@ -1,7 +1,10 @@
 """Between the broker and its store: one batch after another, each in one thread hop and one transaction.
 
 A batch is everything that came while the one before it was being committed: no timer, and under load the batches grow
-by themselves.  The event loop never waits for a disk or a database; those who submitted do, for at most
+by themselves.  Where none is under way, a submission begins one at once, when all that came with it has been read; for
+the end of a job nobody waits, and so it is stored when the pump has nothing more to do, or with the next submission.
+
+The event loop never waits for a disk or a database; those who submitted do, for at most
 `ServerOptions.store_timeout`, and are then refused.
 
 | the store | then |
@@ -16,10 +19,9 @@ One line is logged when a commit first fails, when refusal begins, and when comm
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 import trio
@@ -27,21 +29,26 @@ import trio
 from ..core import BadRow, Batch, Histogram
 from ..errors import StorageError
 from ..storage import Store, StoreState, make_store
-from ..transport import Backoff
+from ..transport import Backoff, Pump
+from .calling import Answer, Caller
 from .fetching import Fetcher
 from .hub import Hub
+from .levels import NOTICE
+from .opening import open_in_thread
 
 __all__ = ["Journal", "OpenStore", "StoreStatistics", "open_store"]
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: The longest wait between two attempts to commit, in seconds.
 _MAX_WAIT_SECONDS: Final = 5.0
 
 #: How long closing may take, and before it what a hung store is still at, in seconds.
 _CLOSE_SECONDS: Final = 2.0
+
+#: How far ahead of the handles that were given the number goes that the store is told, so that it is told seldom: that
+#: is one more statement for a commit.
+_HANDLES_AHEAD: Final = 10_000
 
 #: After how many jobs the progress of a replay is logged.
 _PROGRESS_JOBS: Final = 100_000
@@ -92,11 +99,20 @@ class Journal:
         self._hub = hub
         self._timeout = timeout
         self._spill_bytes = spill_bytes
-        self._fetcher = Fetcher(store, hub, timeout, self._call)
-        # One call at a time, as the store wants it.
-        self._limiter = trio.CapacityLimiter(1)
+        self._caller = Caller(f"gearman_trio: {store.name}")
+        self._pump: Pump | None = None
+        self._fetcher = Fetcher(store, hub, timeout, self._caller.call)
         self._backoff = Backoff(cap=_MAX_WAIT_SECONDS)
+        # Whether a batch may begin: `run` runs, and no batch is under way or waits to be tried again.
+        self._idle = False
+        # Invariant: where the first is there, it is under way no more, and `run` has to see to it. The second is why.
+        self._left: Batch | None = None
+        self._error: BaseException | None = None
+        # That `run` has something to do.
         self._wanted = trio.Event()
+        self._running = False
+        # No handle beyond this has been given as far as the store knows.
+        self._handles_told = 0
         self._flushed = trio.Event()
         self._flushing = False
         # When those who wait are refused; moved as `_set_deadline` says.
@@ -115,24 +131,29 @@ class Journal:
 
     def wake(self) -> None:
         """There is something to store. Never waits."""
-        self._wanted.set()
         if self._unstored_since == inf:
             self._unstored_since = trio.current_time()
         if self._deadline == inf:
             self._set_deadline()
+        if self._idle:
+            self._look()
 
-    async def run(self) -> None:
-        """Commit until cancelled; a commit that is under way is waited for."""
+    async def run(self, pump: Pump | None) -> None:
+        """Commit until cancelled; a commit that is under way is waited for by `close`.
+
+        Args:
+            pump: through which it hears of commits, if there is one.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_patience)
             nursery.start_soon(self._fetcher.run)
-            while True:
-                await self._wanted.wait()
-                self._wanted = trio.Event()
-                batch = self._hub.take_batch()
-                if batch is not None:
-                    await self._commit(batch)
-                if self._flushing and not self._hub.has_unstored():
+            self._pump = pump
+            with self._caller.listening(pump):
+                try:
+                    await self._serve()
+                finally:
+                    self._running = self._idle = False
+                    # By a defect; otherwise nobody waits for it any more.
                     self._flushed.set()
 
     async def flush(self, seconds: float) -> None:
@@ -146,8 +167,11 @@ class Journal:
 
     async def close(self) -> None:
         """Let go of the store; where it still does not answer, not of its connection."""
-        with trio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await self._call(self._store.close)
+        try:
+            with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                await self._caller.call(self._store.close)
+        finally:
+            self._caller.close()
 
     async def replay(self) -> None:
         """Bring back every job of earlier runs, logging how far it has come.
@@ -160,7 +184,7 @@ class Journal:
         told = 0
         try:
             while True:
-                rows = await self._call(partial(next, chunks, None))
+                rows = await self._caller.call(partial(next, chunks, None))
                 if rows is None:
                     break
                 stored = [row for row in rows if not isinstance(row, BadRow)]
@@ -171,13 +195,14 @@ class Journal:
                     self._quarantined += len(bad)
                     for row in bad:
                         logger.error("%s: row %d is quarantined: %s", self._store.name, row.row, row.reason)
-                    await self._call(partial(self._store.quarantine, bad))
+                    await self._caller.call(partial(self._store.quarantine, bad))
                 if self._restored - told >= _PROGRESS_JOBS:
                     told = self._restored
-                    logger.info("%s: %d jobs are back, more to come", self._store.name, told)
+                    logger.log(NOTICE, "%s: %d jobs are back, more to come", self._store.name, told)
         finally:
             self._replaying = False
-        logger.info("%s: all %d jobs are back", self._store.name, self._restored)
+        level = NOTICE if self._restored else logging.INFO
+        logger.log(level, "%s: all %d jobs are back", self._store.name, self._restored)
 
     @property
     def refusing(self) -> bool:
@@ -209,25 +234,84 @@ class Journal:
             fetched=self._fetcher.fetched,
         )
 
-    async def _commit(self, batch: Batch) -> None:
-        """Commit a batch, with all that comes while it fails."""
+    async def _serve(self) -> None:
+        """Begin what nobody waits for, and see to what has failed."""
+        self._running = self._idle = True
         while True:
-            try:
-                # Nobody needs an empty one stored, unless it is to tell that the store is back.
-                if not batch.empty or self._failure:
-                    begun = trio.current_time()
-                    await self._call(partial(self._store.commit, batch))
-                    self._committing.add(trio.current_time() - begun)
-            except StorageError as exc:
-                self._fail(str(exc))
-            else:
-                self._succeed(batch)
-                return
+            if self._left is not None:
+                await self._see_to(self._left)
+            elif self._idle:
+                self._begin()
+            if self._flushing and self._idle and not self._hub.has_unstored():
+                self._flushed.set()
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+
+    def _look(self) -> None:
+        """Begin a batch now if somebody waits for it, else when the task runs, after all that is under way."""
+        if self._hub.is_store_awaited():
+            self._begin()
+        else:
+            self._wanted.set()
+
+    def _begin(self) -> None:
+        batch = self._take_batch()
+        if batch is not None:
+            self._idle = False
+            self._commit(batch)
+
+    def _take_batch(self) -> Batch | None:
+        batch = self._hub.take_batch()
+        if batch is not None:
+            told = batch.last_handle <= self._handles_told
+            batch.last_handle = 0 if told else batch.last_handle + _HANDLES_AHEAD
+        return batch
+
+    def _commit(self, batch: Batch) -> None:
+        # Nobody needs an empty one stored, unless it is to tell that the store is back.
+        if batch.empty and not self._failure:
+            self._leave(batch, None)
+        else:
+            if self._pump is not None:
+                # The thread needs the interpreter; and where nobody waits for it, others may be quicker than it.
+                self._pump.patient = bool(batch.adds)
+            self._caller.begin(partial(self._store.commit, batch), partial(self._answered, batch, trio.current_time()))
+
+    def _answered(self, batch: Batch, begun: float, answer: Answer[None]) -> None:
+        """The store has done with a batch."""
+        if self._pump is not None:
+            self._pump.patient = False
+        if not self._running:
+            return
+        try:
+            answer.take()
+        except BaseException as exc:  # noqa: BLE001 - the task raises it, where it is none of the store's
+            self._leave(batch, exc)
+        else:
+            self._committing.add(trio.current_time() - begun)
+            self._succeed(batch)
+
+    def _leave(self, batch: Batch, error: BaseException | None) -> None:
+        """Have the task see to a batch, which failed or need not be stored."""
+        self._left, self._error = batch, error
+        self._wanted.set()
+
+    async def _see_to(self, batch: Batch) -> None:
+        """Try a batch again, with all that has come since, if it failed."""
+        if isinstance(self._error, StorageError):
+            self._fail(str(self._error))
             await trio.sleep(self._backoff.next_wait())
-            later = self._hub.take_batch()
+            later = self._take_batch()
             if later is not None:
                 later.put_before(batch)
                 batch = later
+            self._left = None
+            self._commit(batch)
+        elif self._error is not None:
+            raise self._error
+        else:
+            self._left = None
+            self._succeed(batch)
 
     def _fail(self, reason: str) -> None:
         if not self._failure:
@@ -243,8 +327,14 @@ class Journal:
         self._commits += 1
         self._added += len(batch.adds)
         self._removed += len(batch.removes)
+        self._handles_told = max(self._handles_told, batch.last_handle)
         self._hub.committed(batch.number)
         self._set_deadline()
+        self._idle = True
+        if self._hub.has_unstored():
+            self._look()
+        elif self._flushing:
+            self._wanted.set()
 
     def _set_deadline(self) -> None:
         """Those who wait from now on wait so long; if nobody does, the first who comes sets it."""
@@ -267,10 +357,6 @@ class Journal:
         self._refusing = True
         self._hub.refuse(f"the job cannot be stored: {reason}")
 
-    async def _call(self, function: Callable[[], T]) -> T:
-        # Cancelled only when nobody waits for the store any more: a hung one must not keep the server from ending.
-        return await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
-
 
 @attrs.frozen
 class OpenStore:
@@ -287,16 +373,10 @@ async def open_store(store: Store | str | None, owner: str) -> OpenStore | None:
         ConfigError: the URL cannot be used.
         StorageError: it cannot be opened.
 
-    Cancellation: waits until the store is open, and closes it.
+    Cancellation: does not wait for the store, which is closed when it is open.
     """
     if isinstance(store, str):
         store = make_store(store)
     if store is None:
         return None
-    try:
-        state = await trio.to_thread.run_sync(store.open, owner)
-        await trio.lowlevel.checkpoint()
-    except trio.Cancelled:
-        store.close()
-        raise
-    return OpenStore(store, state)
+    return OpenStore(store, await open_in_thread(store, owner))

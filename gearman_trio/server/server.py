@@ -363,7 +363,7 @@ class Server:
                 if self._pump is not None:
                     nursery.start_soon(self._pump.run)
                 if self._journal is not None:
-                    nursery.start_soon(self._journal.run)
+                    nursery.start_soon(self._journal.run, self._pump)
 
     async def _finish_jobs(self) -> None:
         self._hub.drain()

@@ -11,12 +11,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from ..core import BadRow, StoredJob
 from ..errors import ConfigError, StorageError
 from .drivers import driver
-from .names import shown_url
+from .places import shown_place
+from .redis_place import redis_url, unknown_option
 from .registry import StoreURL
 from .rows import read_gearmand_row
 
@@ -62,8 +62,8 @@ class GearmandRedis:
         self._pattern = _GLOB.sub(r"\\\1", f"{prefix}-") + "*"
         try:
             self._client = self._driver.Redis.from_url(url, protocol=2, socket_timeout=_ANSWER_SECONDS)
-        except (TypeError, ValueError) as exc:
-            raise ConfigError(f"store {name!r}: {exc}") from exc
+        except (TypeError, ValueError, self._driver.RedisError) as exc:
+            raise ConfigError(f"store {name!r}: {unknown_option(exc)}") from exc
 
     def rows(self) -> Iterator[StoredJob | BadRow]:
         """Every job, each once, however often Redis names its key."""
@@ -99,9 +99,8 @@ def redis_queue(url: StoreURL) -> GearmandRedis:
     """
     options = dict(url.options)
     prefix, functions = options.pop("prefix", "_gear_"), functions_of(options.pop("functions", ""))
-    place = f"{url.scheme.replace('valkey', 'redis')}:{url.rest}"
-    text = f"{place}?{urlencode(options)}" if options else place
-    return GearmandRedis(text, shown_url(place), prefix, functions)
+    name = shown_place(url.text, "rediss" if url.scheme == "rediss" else "redis")
+    return GearmandRedis(redis_url(url, options), name, prefix, functions)
 
 
 def functions_of(text: str) -> list[bytes]:

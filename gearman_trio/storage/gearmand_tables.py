@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ..core import BadRow, StoredJob
 from ..errors import StorageError
 from .drivers import driver
+from .mysql import connect as connect_mysql
 from .mysql import connect_arguments, shown_name
 from .names import table_name
 from .postgresql import connect, conninfo, without_password
@@ -107,7 +108,7 @@ def mysql_queue(url: StoreURL) -> GearmandTable:
     table = table_name(url.options.get("table", "gearman_queue"))
     return GearmandTable(
         shown_name(arguments),
-        connect=lambda: pymysql.connect(**arguments),
+        connect=lambda: connect_mysql(pymysql, **arguments),
         cursor=cursors.SSCursor,
         query=f"SELECT {_COLUMNS} FROM {table}",
         errors=(pymysql.err.Error, OSError),

@@ -314,8 +314,14 @@ class MemcachedStore:
     def _errors(self, failure: str) -> Generator[None]:
         try:
             yield
-        except self._raised as exc:
-            raise StorageError(f"{self.name} {failure}: {str(exc) or repr(exc)}") from exc
+        except StorageError:
+            raise
+        except Exception as exc:
+            # Also what pymemcache does not say that it raises: the job server must go on.
+            text = str(exc) if isinstance(exc, self._raised) and str(exc) else repr(exc)
+            # The lock has a connection of its own.
+            where = f"{self._addresses[0]}: " if isinstance(exc, OSError | self._driver.MemcacheError) else ""
+            raise StorageError(f"{self.name} {failure}: {where}{text}") from exc
 
 
 def from_url(url: StoreURL) -> MemcachedStore:

@@ -58,7 +58,7 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
 
     Raises:
         ConfigError: a URL cannot be used, or both are the same.
-        StorageError: a store cannot be opened, read or written.
+        StorageError: there is no such source, or a store cannot be opened, read or written.
     """
     if source == dest:
         raise ConfigError(f"both stores are {shown_url(source)!r}")
@@ -66,6 +66,9 @@ def migrate(source: str, dest: str, *, progress: Callable[[int], None] | None = 
     taken = None if queue is not None else _store(source)
     origin: JobSource = queue or taken  # type: ignore[assignment] # one of them is there
     target = _store(dest)
+    if taken is not None:
+        # Before anything is made: a name with a slip in it would be a new store, with no jobs to move.
+        taken.info()
     # Of this migration alone: what an earlier one has named may come along, or be there.
     name = b"H:migrated-" + secrets.token_hex(4).encode()
     state = target.open(_OWNER)

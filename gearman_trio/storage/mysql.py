@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from ..core import Batch, StoredJob
-from ..errors import ConfigError, StorageError
+from ..errors import StorageError
 from .drivers import driver
-from .names import shown_url
+from .places import existing_file, place_of, refuse
 from .registry import StoreURL
 from .rows import is_usual
 from .sql import COLUMNS, SQLStore
 
-__all__ = ["MySQLStore", "connect_arguments", "from_url", "shown_name"]
+__all__ = ["MySQLStore", "connect", "connect_arguments", "from_url", "shown_name"]
 
 #: How long a server that is not there is waited for, and one that does not answer, in seconds.
 _CONNECT_SECONDS: Final = 5
 _ANSWER_SECONDS: Final = 60
 
-#: The name of the lock, which is one for the whole server, so that of the database belongs into it.
-_LOCK: Final = "CONCAT('gearman ', MD5(CONCAT(DATABASE(), '.', %s)))"
+#: The name of the lock, which is one for the whole server, so that of the database belongs into it. The case of a
+#: table's name means nothing where files are named without it.
+_LOCK: Final = (
+    "CONCAT('gearman ', MD5(CONCAT(DATABASE(), '.', IF(@@lower_case_table_names = 0, %(table)s, LOWER(%(table)s)))))"
+)
 
 #: Rows to a statement that deletes.
 _ROWS: Final = 1000
@@ -31,6 +34,19 @@ _TEXT: Final = 500_000
 
 #: Of a packet, for the other columns and the statement.
 _ROOM_BYTES: Final = 65_536
+
+_FORM: Final = "mysql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+_TLS_OPTIONS: Final = ("ssl_mode", "ssl_ca", "ssl_cert", "ssl_key")
+
+#: By the names that MySQL's own programs have for them: whether TLS is spoken, the server's certificate checked, and
+#: whether it must name the host.
+_TLS_MODES: Final = {
+    "disabled": (False, False, False),
+    "required": (True, False, False),
+    "verify_ca": (True, True, False),
+    "verify_identity": (True, True, True),
+}
 
 
 class MySQLStore(SQLStore):
@@ -48,17 +64,20 @@ class MySQLStore(SQLStore):
 
     def _connect(self) -> Any:
         flag = self._driver.constants.CLIENT.MULTI_STATEMENTS
-        return self._driver.connect(client_flag=flag, **self._arguments)
+        return connect(self._driver, client_flag=flag, autocommit=True, **self._arguments)
+
+    def _begin(self, db: Any) -> None:
+        db.begin()
 
     def _lock(self, cursor: Any) -> bool:
-        cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", (self._table,))
+        cursor.execute(f"SELECT GET_LOCK({_LOCK}, 0)", {"table": self._table})
         return bool(cursor.fetchone()[0] == 1)
 
     def _unlock(self, cursor: Any) -> None:
-        cursor.execute(f"SELECT RELEASE_LOCK({_LOCK})", (self._table,))
+        cursor.execute(f"SELECT RELEASE_LOCK({_LOCK})", {"table": self._table})
 
     def _end_holder(self, cursor: Any) -> None:
-        cursor.execute(f"SELECT IS_USED_LOCK({_LOCK})", (self._table,))
+        cursor.execute(f"SELECT IS_USED_LOCK({_LOCK})", {"table": self._table})
         (holder,) = cursor.fetchone()
         if holder is not None:
             try:
@@ -86,8 +105,8 @@ class MySQLStore(SQLStore):
         ]
 
     def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
-        # Statements and commit go to the server together, and are waited for once: that is how soon a client that waits
-        # for each job is answered. The server does nothing more of a text in which a statement fails.
+        # All statements go to the server together, and are waited for once: that is how soon a client that waits for
+        # each job is answered. The server does nothing more of a text in which a statement fails.
         together = _Statements(cursor)
         if batch.adds:
             self._add(together, batch.adds)
@@ -97,8 +116,7 @@ class MySQLStore(SQLStore):
             self._remove(together, batch.removes)
         if last_handle is not None:
             self._set_meta(together, "last_handle", last_handle)
-        together.execute("COMMIT")
-        together.flush()
+        together.commit()
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         begin = self._sql(f"REPLACE INTO {{t}}_jobs ({COLUMNS}, epoch) VALUES ")
@@ -156,24 +174,36 @@ class MySQLStore(SQLStore):
 
 
 class _Statements:
-    """In the place of a cursor: lets statements wait, as many as go to the server together."""
+    """In the place of a cursor: lets the statements of a transaction wait, as many as go to the server together."""
 
     def __init__(self, cursor: Any) -> None:
         self.mogrify = cursor.mogrify
         self._cursor = cursor
         self._texts: list[str] = []
         self._size = 0
+        self._begun = False
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
         """As that of a cursor, but later."""
-        text = self.mogrify(sql, parameters)
+        text = sql if parameters is None else self.mogrify(sql, parameters)
         if self._texts and self._size + len(text) > _TEXT:
-            self.flush()
+            self._flush()
         self._texts.append(text)
         self._size += len(text)
 
-    def flush(self) -> None:
-        """Execute what waits."""
+    def commit(self) -> None:
+        """Execute what waits, and commit."""
+        # One statement alone is a transaction by itself, in less time.
+        if self._begun or len(self._texts) != 1:
+            self._texts.append("COMMIT")
+            self._flush()
+        else:
+            self._cursor.execute(self._texts[0])
+
+    def _flush(self) -> None:
+        if not self._begun:
+            self._texts.insert(0, "BEGIN")
+            self._begun = True
         self._cursor.execute("; ".join(self._texts))
         while self._cursor.nextset():
             pass
@@ -187,10 +217,12 @@ def _real(value: float) -> str:
 
 
 def from_url(url: StoreURL) -> MySQLStore:
-    """The store of ``mysql://user:password@host:port/database``, with the options ``table`` and ``unix_socket``.
+    """The store of ``mysql://user:password@host:port/database``.
+
+    The options are ``table``, ``unix_socket``, and ``ssl_mode``, ``ssl_ca``, ``ssl_cert`` and ``ssl_key``.
 
     Raises:
-        ConfigError: it names no database, or PyMySQL is not installed.
+        ConfigError: it names no database, an option cannot be used, or PyMySQL is not installed.
     """
     arguments = connect_arguments(url)
     return MySQLStore(shown_name(arguments), table=url.options.get("table", "gearman"), **arguments)
@@ -200,25 +232,18 @@ def connect_arguments(url: StoreURL) -> dict[str, Any]:
     """What PyMySQL is to be called with for a URL.
 
     Raises:
-        ConfigError: it names no database, or has an option that is not known.
+        ConfigError: it names no database, or has an option that is not known or cannot be used.
     """
-    options = url.only(["table", "unix_socket"])
-    try:
-        parts = urlsplit(f"mysql:{url.rest}")
-        port = parts.port or 3306
-    except ValueError as exc:
-        raise ConfigError(f"store {shown_url(url.text)!r}: {exc}") from exc
-    database = unquote(parts.path.removeprefix("/"))
-    if not database:
-        raise ConfigError(
-            f"store: expected mysql://USER:PASSWORD@HOST/DATABASE, got no database for {parts.hostname!r}"
-        )
+    place = place_of(url, _FORM)
+    options = url.only(["table", "unix_socket", *_TLS_OPTIONS])
+    if not place.path:
+        refuse(url, f"expected {_FORM}, got no database")
     arguments: dict[str, Any] = {
-        "host": parts.hostname or "127.0.0.1",
-        "port": port,
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "database": database,
+        "host": place.host or "127.0.0.1",
+        "port": place.port or 3306,
+        "user": place.user,
+        "password": place.password,
+        "database": place.path,
         "charset": "utf8mb4",
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _ANSWER_SECONDS,
@@ -226,9 +251,71 @@ def connect_arguments(url: StoreURL) -> dict[str, Any]:
     }
     if "unix_socket" in options:
         arguments["unix_socket"] = options["unix_socket"]
+    tls = _tls(url)
+    if tls is False:
+        arguments["ssl_disabled"] = True
+    elif tls is not True:
+        arguments["ssl"] = tls
     return arguments
 
 
 def shown_name(arguments: dict[str, Any]) -> str:
     """The URL of a database, without who logs in."""
-    return f"mysql://{arguments['host']}:{arguments['port']}/{arguments['database']}"
+    if "unix_socket" in arguments:
+        return f"mysql:///{arguments['database']}?unix_socket={arguments['unix_socket']}"
+    host = arguments["host"]
+    return f"mysql://{f'[{host}]' if ':' in host else host}:{arguments['port']}/{arguments['database']}"
+
+
+def connect(driver: Any, **arguments: Any) -> Any:
+    """A new connection of PyMySQL, with TLS if that is asked for.
+
+    Raises:
+        pymysql.err.Error: there is none, or it has no TLS.
+    """
+    try:
+        db = driver.connect(**arguments)
+    except RuntimeError as exc:
+        # What it cannot log in without.
+        raise driver.err.OperationalError(f"{exc}; install it with: pip install 'PyMySQL[rsa]'") from exc
+    if isinstance(arguments.get("ssl"), ssl.SSLContext):
+        # Older versions go on without it where the server knows none.
+        with db.cursor() as cursor:
+            cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+            row = cursor.fetchone()
+        if not row or not row[1]:
+            db.close()
+            raise driver.err.OperationalError("the server does not speak TLS")
+    return db
+
+
+def _tls(url: StoreURL) -> ssl.SSLContext | bool:
+    """What to speak TLS with; `False` for not at all, and `True` for as PyMySQL does by itself.
+
+    Raises:
+        ConfigError: an option about it cannot be used.
+    """
+    ca, cert, key = (existing_file(url, option) for option in ("ssl_ca", "ssl_cert", "ssl_key"))
+    if key and not cert:
+        refuse(url, "ssl_key: expected ssl_cert too")
+    default = "verify_identity" if ca else "required" if cert else ""
+    mode = url.options.get("ssl_mode", default).lower()
+    if not mode:
+        return True
+    if mode not in _TLS_MODES:
+        refuse(url, f"ssl_mode: expected {', '.join(_TLS_MODES)}, got {mode!r}")
+    speaks, checks, names = _TLS_MODES[mode]
+    if not speaks:
+        return False
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        # MySQL makes certificates for itself that lack what Python has come to expect.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.check_hostname = names
+        context.verify_mode = ssl.CERT_REQUIRED if checks else ssl.CERT_NONE
+        if cert:
+            # Or else OpenSSL would ask the terminal for the password of a key that has one.
+            context.load_cert_chain(cert, key, password="")
+    except ssl.SSLError as exc:
+        refuse(url, f"ssl_ca, ssl_cert or ssl_key: {exc.reason or exc}")
+    return context

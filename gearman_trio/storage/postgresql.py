@@ -1,16 +1,25 @@
-"""Jobs in PostgreSQL, by psycopg 3. A small batch is one statement with arrays for parameters; many jobs are copied."""
+"""Jobs in PostgreSQL, by psycopg 3.
+
+A batch is one statement, with arrays for parameters, which is prepared once: so the server is waited for once, and a
+client that waits for each job is answered soon.  It is given to libpq as it is, by what psycopg has for that, since a
+cursor takes as long as the server does.  What is too large for that is copied, in a transaction of several statements.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from ..core import Batch, StoredJob
 from ..errors import StorageError
 from .drivers import driver
+from .parameters import TYPES, Parameters, add_columns, add_number, add_numbers, add_row
+from .places import ESCAPES, refuse, see_place, shown_place
 from .registry import StoreURL
-from .sql import COLUMNS, SQLStore
+from .sql import COLUMNS, SQLStore, one_line
 from .store import Durability
 
 __all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_password"]
@@ -18,9 +27,14 @@ __all__ = ["PostgreSQLStore", "connect", "conninfo", "from_url", "without_passwo
 #: A row is held in memory by the server as a message of at most 1 GiB; hexadecimal it would take twice as much.
 _MAX_WORKLOAD_BYTES: Final = 500_000_000
 
-#: What arrays serve best; more jobs are copied, which costs the server less for each, but takes more round trips.
-_FEW_ROWS: Final = 64
-_FEW_BYTES: Final = 1_000_000
+#: What goes into one statement; the server has it in memory twice.
+_MOST_ROWS: Final = 20_000
+_MOST_BYTES: Final = 4_000_000
+
+_FORM: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+#: libpq takes several, with commas between.
+_HOST: Final = re.compile(r"(?:[^\[\]:]*|\[[^\]]*\])(?::\d*)?\Z")
 
 #: What libpq is told where the URL does not say: not to wait for a server that is not there.
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
@@ -28,37 +42,29 @@ _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeo
 #: What the server is told for the other direction, in seconds, but for the count. It has no effect on Unix sockets.
 _MISSED: Final = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 4}
 
-#: Of the columns.
-_TYPES: Final = "bigint, bytea, bytea, bytea, smallint, bytea, float8, bytea, integer, float8, boolean, text"
-
-
-def _numbers(values: Iterable[Any]) -> str:
-    # psycopg looks at each value of a list, which costs ten times as much.
-    return "{" + ",".join(map(str, values)) + "}"
-
-
-def _blobs(values: Iterable[bytes]) -> str:
-    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
-
-
-def _texts(values: Iterable[str]) -> str:
-    escaped = [value.replace("\\", r"\\").replace('"', r"\"") for value in values]
-    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
-
-
-#: What writes the array of a column, as PostgreSQL reads it; `_numbers` does where nothing is said.
-_WRITERS: Final[dict[str, Callable[[Iterable[Any]], str]]] = {"bytea": _blobs, "text": _texts}
-_ARRAYS: Final = [_WRITERS.get(kind, _numbers) for kind in _TYPES.split(", ")]
+#: The number of the lock: one for each table name of a schema. Names are not quoted, so their case means nothing.
+_LOCK: Final = "hashtextextended('gearman_trio ' || coalesce(current_schema(), '') || '.' || lower(%s), 0)"
 
 _DELETE: Final = "DELETE FROM {t}_jobs WHERE id = ANY(%s::bigint[])"
 
-_KEEP: Final = "INSERT INTO {t}_meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+#: One worker does jobs in order, and the server walks along a range in half the time.
+_DELETE_RANGE: Final = "DELETE FROM {t}_jobs WHERE id BETWEEN %s::bigint AND %s::bigint"
 
-_UPSERT: Final = (
-    f"INSERT INTO {{t}}_jobs ({COLUMNS}, epoch)"
-    f" SELECT *, %s::bigint FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES.split(', '))})"
-    " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in [*COLUMNS.split(", ")[1:], "epoch"])
+_KEEP: Final = (
+    "INSERT INTO {t}_meta VALUES (%s::text, %s::bigint) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+_INSERT_ONE: Final = (
+    f"INSERT INTO {{t}}_jobs (epoch, {COLUMNS}) VALUES (%s::bigint, {', '.join(f'%s::{kind}' for kind in TYPES)})"
+)
+_INSERT: Final = (
+    f"INSERT INTO {{t}}_jobs (epoch, {COLUMNS})"
+    f" SELECT %s::bigint, * FROM unnest({', '.join(f'%s::{kind}[]' for kind in TYPES)})"
+)
+
+#: Not where many are inserted: it takes a quarter longer, and the rows are hardly ever there.
+_REPLACING: Final = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in [*COLUMNS.split(", ")[1:], "epoch"]
 )
 
 
@@ -69,6 +75,9 @@ class PostgreSQLStore(SQLStore):
         self._driver = driver("psycopg", "postgresql", conninfo)
         self._conninfo = conninfo
         self._durability = durability
+        # The names of the statements that a connection has prepared, by their parts, and which connection that is.
+        self._prepared: dict[tuple[str, ...], bytes] = {}
+        self._prepared_by: Any = None
         super().__init__(without_password(conninfo), table)
 
     @property
@@ -86,8 +95,12 @@ class PostgreSQLStore(SQLStore):
         db.commit()
         return db
 
+    def _begin(self, db: Any) -> None:
+        # psycopg does, with the first statement.
+        pass
+
     def _lock(self, cursor: Any) -> bool:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"gearman_trio {self._table}",))
+        cursor.execute(f"SELECT pg_try_advisory_lock({_LOCK})", (self._table,))
         return bool(cursor.fetchone()[0])
 
     def _unlock(self, cursor: Any) -> None:
@@ -97,8 +110,8 @@ class PostgreSQLStore(SQLStore):
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            " AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
-            (f"gearman_trio {self._table}",),
+            f" AND (classid::bigint << 32) | objid::bigint = {_LOCK}",
+            (self._table,),
         )
 
     def _has_tables(self, cursor: Any) -> bool:
@@ -122,18 +135,18 @@ class PostgreSQLStore(SQLStore):
             if not isinstance(job.workload, bytes):
                 raise StorageError(f"{self.name} could not be written: workload: expected bytes, got {job.workload!r}")
         if self._fits_one(batch):
-            # A statement that is a transaction by itself, so that the server is waited for once: that is how soon a
-            # client that waits for each job is answered. An earlier read may have begun a transaction.
+            # An earlier read may have begun a transaction.
             self._db.commit()
-            self._db.autocommit = True
-            cursor.execute(*self._one_statement(batch, last_handle))
-            # Not where that failed: the connection is ended.
-            self._db.autocommit = False
+            try:
+                self._write_at_once(batch, last_handle, replacing=len(batch.adds) == 1)
+            except self._driver.errors.UniqueViolation:
+                # An earlier commit, which was thought to have failed, has stored some of it.
+                self._write_at_once(batch, last_handle, replacing=True)
             return
         try:
             super()._write(cursor, batch, last_handle)
         except self._driver.errors.UniqueViolation:
-            # An earlier commit, which was thought to have failed, has stored some of it.
+            # As above.
             self._db.rollback()
             self._remove(cursor, [job.row for job in batch.adds])
             super()._write(cursor, batch, last_handle)
@@ -141,31 +154,73 @@ class PostgreSQLStore(SQLStore):
     def _fits_one(self, batch: Batch) -> bool:
         """Whether a batch can be stored by one statement, no part of which sees what another one does."""
         adds = batch.adds
-        if batch.updates or len(adds) > _FEW_ROWS or sum([len(job.workload) for job in adds]) > _FEW_BYTES:
+        if batch.updates or len(adds) > _MOST_ROWS or sum([len(job.workload) for job in adds]) > _MOST_BYTES:
             return False
         return not adds or not batch.removes or {job.row for job in adds}.isdisjoint(batch.removes)
 
-    def _one_statement(self, batch: Batch, last_handle: int | None) -> tuple[str, list[Any]]:
-        """The statement for a batch without updates, and its parameters. The text depends on what kinds there are."""
+    def _write_at_once(self, batch: Batch, last_handle: int | None, *, replacing: bool) -> None:
+        """Store a batch without updates by one statement, the text of which depends on what kinds there are."""
         parts: list[str] = []
-        values: list[Any] = []
+        parameters = Parameters()
         if batch.removes:
-            parts.append(_DELETE)
-            values.append(_numbers(batch.removes))
+            rows = sorted(set(batch.removes))
+            if rows[-1] - rows[0] == len(rows) - 1:
+                parts.append(_DELETE_RANGE)
+                add_number(parameters, rows[0])
+                add_number(parameters, rows[-1])
+            else:
+                parts.append(_DELETE)
+                add_numbers(parameters, rows)
         if last_handle is not None:
             parts.append(_KEEP)
-            values += "last_handle", last_handle
+            parameters.add(b"last_handle")
+            add_number(parameters, last_handle)
         if batch.adds:
-            parts.append(_UPSERT)
-            columns = zip(*batch.adds, strict=True)
-            values += self._epoch, *[write(column) for write, column in zip(_ARRAYS, columns, strict=True)]
+            add_number(parameters, self._epoch)
+            encoding = self._db.info.encoding
+            if len(batch.adds) == 1:
+                insert = _INSERT_ONE
+                add_row(parameters, batch.adds[0], encoding)
+            else:
+                insert = _INSERT
+                add_columns(parameters, batch.adds, encoding)
+            parts.append(insert + _REPLACING if replacing else insert)
+        self._execute(tuple(parts), parameters)
+
+    def _execute(self, parts: tuple[str, ...], parameters: Parameters) -> None:
+        """Execute a statement of parts, each of which is one by itself."""
+        libpq = self._db.pgconn
+        if self._prepared_by is not libpq:
+            self._prepared = {}
+            self._prepared_by = libpq
+        name = self._prepared.get(parts)
+        if name is None:
+            name = b"gearman_%d" % len(self._prepared)
+            self._check(libpq.prepare(name, self._one_statement(parts).encode("ascii")))
+            self._prepared[parts] = name
+        self._check(libpq.exec_prepared(name, parameters.values, parameters.formats))
+
+    def _one_statement(self, parts: Sequence[str]) -> str:
         *others, last = parts
         named = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(others))
-        return self._sql(f"WITH {named} {last}" if others else last), values
+        pieces = self._sql(f"WITH {named} {last}" if others else last).split("%s")
+        numbers = count(1)
+        return pieces[0] + "".join([f"${next(numbers)}{piece}" for piece in pieces[1:]])
+
+    def _check(self, result: Any) -> None:
+        """Raise what a result says went wrong."""
+        if result.status == self._driver.pq.ExecStatus.COMMAND_OK:
+            return
+        errors = self._driver.errors
+        unique = (
+            result.error_field(self._driver.pq.DiagnosticField.SQLSTATE) == errors.UniqueViolation.sqlstate.encode()
+        )
+        kind = errors.UniqueViolation if unique else self._driver.OperationalError
+        raise kind(self._driver.pq.error_message(result))
 
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         with cursor.copy(self._sql(f"COPY {{t}}_jobs ({COLUMNS}, epoch) FROM STDIN (FORMAT BINARY)")) as copy:
-            copy.set_types([*_TYPES.split(", "), "bigint"])
+            copy.set_types([*TYPES, "bigint"])
             for job in jobs:
                 copy.write_row((*job, self._epoch))
 
@@ -176,7 +231,7 @@ class PostgreSQLStore(SQLStore):
         )
 
     def _remove(self, cursor: Any, rows: Sequence[int]) -> None:
-        cursor.execute(self._sql(_DELETE), (_numbers(rows),))
+        cursor.execute(self._sql(_DELETE), ([*rows],))
 
     def _set_meta(self, cursor: Any, name: str, value: int) -> None:
         cursor.execute(self._sql(_KEEP), (name, value))
@@ -189,23 +244,38 @@ def from_url(url: StoreURL) -> PostgreSQLStore:
     """The store of ``postgresql://...``; the option ``table`` is ours, all others are libpq's.
 
     Raises:
-        ConfigError: psycopg is not installed.
+        ConfigError: it cannot be used, or psycopg is not installed.
     """
     table = url.options.get("table", "gearman")
     return PostgreSQLStore(conninfo(url), table=table, durability=url.durability)
 
 
 def conninfo(url: StoreURL) -> str:
-    """What libpq is to be told for a URL."""
+    """What libpq is to be told for a URL.
+
+    Raises:
+        ConfigError: libpq would not take it, or psycopg is not installed.
+    """
+    see_place(url, _FORM, "/@")
+    hosts = url.rest.removeprefix("//").rpartition("@")[2].partition("/")[0].split(",")
+    if not all(map(_HOST.match, hosts)):
+        refuse(url, f"expected {_FORM}; {ESCAPES}")
     options = {name: value for name, value in url.options.items() if name != "table"}
     # libpq knows no other name of a blank than %20.
-    return f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
+    text = f"postgresql:{url.rest}" + (f"?{urlencode(options, quote_via=quote)}" if options else "")
+    psycopg = driver("psycopg", "postgresql", url.text)
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except psycopg.Error as exc:
+        refuse(url, one_line(exc))
+    return text
 
 
 def without_password(conninfo: str) -> str:
-    """The URL of a database, without who logs in."""
-    parts = urlsplit(conninfo)
-    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """The URL of a database, without who logs in, and of its options with those alone that say where it is."""
+    options = parse_qsl(conninfo.partition("?")[2])
+    where = [(name, value) for name, value in options if name in {"host", "hostaddr", "port", "dbname"}]
+    return shown_place(conninfo, "postgresql") + (f"?{urlencode(where, safe='/')}" if where else "")
 
 
 def connect(driver: Any, conninfo: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -112,12 +112,16 @@ def parse_url(url: str, durability: Durability | str | None = None) -> StoreURL:
     Raises:
         ConfigError: it is no URL, or its durability is none.
     """
+    head, _, query = url.partition("?")
     try:
-        scheme = urlsplit(url).scheme
-        head, _, query = url.partition("?")
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
-    except ValueError as exc:
-        raise ConfigError(f"store {shown_url(url)!r}: {exc}") from exc
+    except ValueError:
+        # What it would not read may be a part of a password.
+        raise ConfigError(
+            f"store {shown_url(url)!r}: expected NAME=VALUE behind the question mark, with & between; "
+            "a question mark in a password is written %3F"
+        ) from None
+    scheme, colon, rest = head.partition(":")
     wanted = options.pop("durability", None) if durability is None else durability
     try:
         level = Durability.FULL if wanted is None else Durability(wanted)
@@ -126,4 +130,4 @@ def parse_url(url: str, durability: Durability | str | None = None) -> StoreURL:
         raise ConfigError(f"store {shown_url(url)!r}: durability: expected {levels}, got {wanted!r}") from None
     options.pop("durability", None)
     # Also where the scheme is missing: a Windows path, or a name.
-    return StoreURL(text=url, scheme=scheme, rest=head.partition(":")[2], options=options, durability=level)
+    return StoreURL(text=url, scheme=scheme.lower() if colon else "", rest=rest, options=options, durability=level)

@@ -21,10 +21,11 @@ from ..errors import StorageError
 from .names import table_name
 from .rows import describe_row, read_row, read_spilled, rows_at_once
 from .store import QuarantinedRow, StoreInfo, StoreState
+from .versions import see_readable, see_usable
 
 __all__ = ["COLUMNS", "SQLStore", "one_line"]
 
-#: The version of the tables.
+#: The version of the tables; `SQLStore._steps` leads to it.
 _SCHEMA: Final = 1
 
 COLUMNS: Final = (
@@ -78,7 +79,14 @@ class SQLStore(ABC):
 
     @abstractmethod
     def _create(self) -> list[str]:
-        """The statements that make the tables where they are not there."""
+        """The statements that make the tables of version 1 where they are not there."""
+
+    def _steps(self) -> list[list[str]]:
+        """The statements that lead to each version, from 1 on. Never change those of one that was released.
+
+        They may come again, where the server was killed between them and a database does not roll them back.
+        """
+        return [self._create()]
 
     @abstractmethod
     def _has_tables(self, cursor: Any) -> bool:
@@ -116,6 +124,10 @@ class SQLStore(ABC):
             self._set_meta(cursor, "last_handle", last_handle)
         self._db.commit()
 
+    @abstractmethod
+    def _begin(self, db: Any) -> None:
+        """Begin a transaction, unless the driver does by itself."""
+
     @property
     @abstractmethod
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -130,10 +142,11 @@ class SQLStore(ABC):
         self._owner = owner
         try:
             with self._transaction("cannot be opened") as cursor:
-                if self._has_tables(cursor):
-                    self._check_version(cursor)
-                for statement in self._create():
-                    cursor.execute(self._sql(statement))
+                version = self._version(cursor) if self._has_tables(cursor) else 0
+                see_usable(self.name, version, _SCHEMA)
+                for statements in self._steps()[version:]:
+                    for statement in statements:
+                        cursor.execute(self._sql(statement))
                 self._set_meta(cursor, "schema", _SCHEMA)
                 self._epoch = 1 + self._latest_epoch(cursor)
                 row = (self._epoch, owner, time.time())
@@ -263,13 +276,9 @@ class SQLStore(ABC):
         )
         return [tuple(row) for row in cursor.fetchall()]
 
-    def _check_version(self, cursor: Any) -> None:
-        version = self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'schema'")
-        if version > _SCHEMA:
-            raise StorageError(
-                f"{self.name} was made by a newer version of gearman_trio: its tables have version {version}, "
-                f"expected at most {_SCHEMA}"
-            )
+    def _version(self, cursor: Any) -> int:
+        """The version of the tables that there are."""
+        return self._number(cursor, "SELECT value FROM {t}_meta WHERE name = 'schema'")
 
     def _latest_epoch(self, cursor: Any) -> int:
         return self._number(cursor, "SELECT max(epoch) FROM {t}_servers")
@@ -302,6 +311,7 @@ class SQLStore(ABC):
     @contextmanager
     def _transaction(self, failure: str) -> Generator[Any]:
         with self._session(failure) as cursor:
+            self._begin(self._db)
             yield cursor
             self._db.commit()
 
@@ -318,9 +328,14 @@ class SQLStore(ABC):
                 self._db.commit()
             with self._db.cursor() as cursor:
                 yield cursor
-        except self._errors as exc:
+        except StorageError:
+            self._let_go()
+            raise
+        except Exception as exc:
+            # A driver raises other things than it says where a connection breaks half-way; the job server must go on.
             self._disconnect()
-            raise StorageError(f"{self.name} {failure}: {one_line(exc)}") from exc
+            text = one_line(exc) if isinstance(exc, self._errors) else repr(exc)
+            raise StorageError(f"{self.name} {failure}: {text}") from exc
         except BaseException:
             self._let_go()
             raise
@@ -331,12 +346,13 @@ class SQLStore(ABC):
         try:
             db = self._connect()
             try:
+                self._begin(db)
                 with db.cursor() as cursor:
                     if not self._has_tables(cursor):
                         raise StorageError(
                             f"{self.name} holds no jobs of gearman_trio: it has no table {self._table}_meta"
                         )
-                    self._check_version(cursor)
+                    see_readable(self.name, self._version(cursor), _SCHEMA)
                     yield cursor
             finally:
                 db.close()
@@ -356,12 +372,14 @@ class SQLStore(ABC):
         self._last_handle = None
         if self._db is not None:
             # It may be broken; an open transaction is rolled back by the server.
-            with suppress(*self._errors):
+            with suppress(Exception):
                 self._db.close()
             self._db = None
 
 
 def one_line(error: Exception) -> str:
     """The text of an error, each line of it once; PostgreSQL has hints below, and says twice that it is not there."""
-    lines = (line.strip() for line in str(error).splitlines())
+    # PyMySQL gives a number and a text.
+    text = f"{error.args[1]} ({error.args[0]})" if len(error.args) == 2 else str(error)
+    lines = (line.strip() for line in text.splitlines())
     return "; ".join(dict.fromkeys(line for line in lines if line))

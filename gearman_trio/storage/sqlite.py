@@ -4,9 +4,7 @@ Why many rows to a statement: Python lets other threads run during each step of 
 again, up to five milliseconds where the event loop is busy.  A step for up to 2048 rows makes that rare.  The numbers
 of rows are powers of two, so that there are few statements to keep, and few for any number of jobs.
 
-Why the workload is the last column: what stands behind a long one is found only by reading all of it.
-
-THE TABLES ARE DESCRIBED in docs/reference/storage.md, for people who look into the file.
+`sqlite_tables` has the tables.
 """
 
 from __future__ import annotations
@@ -25,40 +23,13 @@ from ..errors import ConfigError, StorageError
 from .names import table_name
 from .registry import StoreURL
 from .rows import describe_row, read_row, read_spilled
+from .sqlite_tables import COLUMNS, MIGRATIONS, SCHEMA, SPILLED_COLUMNS
 from .store import Durability, QuarantinedRow, StoreInfo, StoreState
+from .versions import see_readable, see_usable
 
 __all__ = ["SQLiteStore", "from_url"]
 
 _Item = TypeVar("_Item")
-
-#: The version of the tables; `_MIGRATIONS` leads to it.
-_SCHEMA: Final = 1
-
-#: One step each, from the version that is its index; ``{t}`` is the table name. Never change one that was released.
-_MIGRATIONS: Final[list[list[str]]] = [
-    [
-        """CREATE TABLE {t}_jobs (
-            id INTEGER PRIMARY KEY, handle BLOB, function BLOB, unique_id BLOB, priority INTEGER, run_at REAL,
-            reducer BLOB, attempts INTEGER, created REAL, background INTEGER, error TEXT, epoch INTEGER,
-            workload BLOB)""",
-        """CREATE TABLE {t}_quarantine (
-            id INTEGER, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background,
-            error, epoch INTEGER, reason TEXT, since REAL)""",
-        "CREATE TABLE {t}_servers (epoch INTEGER PRIMARY KEY, name TEXT, opened REAL)",
-        "CREATE TABLE {t}_meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
-    ],
-]
-
-_COLUMNS: Final = (
-    "id, handle, function, unique_id, priority, workload, run_at, reducer, attempts, created, background, error"
-)
-
-#: Of a replay that leaves long workloads in the file: the workload or NULL, and how long it is where it is left.
-_LONG: Final = "typeof(workload) = 'blob' AND length(workload) > ?1 AND unique_id <> x'2d'"
-_SPILLED_COLUMNS: Final = (
-    _COLUMNS.replace("workload", f"CASE WHEN {_LONG} THEN NULL ELSE workload END")
-    + f", CASE WHEN {_LONG} THEN length(workload) END"
-)
 
 #: The most rows to a statement, a power of two. SQLite takes 32,766 parameters, and a row has thirteen.
 _ROWS: Final = 2048
@@ -89,12 +60,18 @@ class SQLiteStore:
     def __init__(self, path: str, *, table: str = "gearman", durability: Durability = Durability.FULL) -> None:
         if not path:
             raise ConfigError("store: expected the path of a file after 'sqlite:'")
+        if path == ":memory:":
+            raise ConfigError(
+                "store: sqlite::memory: would keep nothing; expected the path of a file, or memory: alone"
+            )
         self.name = f"sqlite:{path}"
         self._path = path
         self._table = table_name(table)
         self._durability = durability
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
+        # Which file it is that is open.
+        self._file: tuple[int, int] | None = None
         self._epoch = 0
         self._statements: dict[tuple[str, int], str] = {}
         # The last row that was there when it was opened.
@@ -106,6 +83,7 @@ class SQLiteStore:
         try:
             with self._errors("cannot be opened"):
                 self._db = self._connect(f"file:{_quoted(self._path)}?mode=rwc")
+                self._file = self._present_file()
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
                 self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -126,6 +104,12 @@ class SQLiteStore:
 
     def commit(self, batch: Batch) -> None:
         """See `Store.commit`."""
+        if self._db is not None and self._present_file() != self._file:
+            # SQLite would go on with what nobody can open any more.
+            raise StorageError(
+                f"{self.name} could not be written: its file was removed or replaced; put it back, or start the server "
+                "anew when its jobs are done"
+            )
         with self._errors("could not be written"), self._transaction() as db:
             self._add(db, batch.adds)
             if batch.updates:
@@ -146,7 +130,7 @@ class SQLiteStore:
 
     def replay(self, spill_bytes: int = 0) -> Iterator[list[StoredJob | SpilledJob | BadRow]]:
         """See `Store.replay`."""
-        columns = _SPILLED_COLUMNS if spill_bytes else f"{_COLUMNS}, NULL"
+        columns = SPILLED_COLUMNS if spill_bytes else f"{COLUMNS}, NULL"
         sql = self._sql(f"SELECT {columns} FROM {{t}}_jobs WHERE id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4")
         last = 0
         while last < self._replay_end:
@@ -172,7 +156,7 @@ class SQLiteStore:
             for bad in rows:
                 db.execute(
                     self._sql(
-                        f"INSERT INTO {{t}}_quarantine SELECT {_COLUMNS}, epoch, ?, ? FROM {{t}}_jobs WHERE id = ?"
+                        f"INSERT INTO {{t}}_quarantine SELECT {COLUMNS}, epoch, ?, ? FROM {{t}}_jobs WHERE id = ?"
                     ),
                     (bad.reason, time.time(), bad.row),
                 )
@@ -193,13 +177,13 @@ class SQLiteStore:
     def quarantined(self) -> Iterator[QuarantinedRow]:
         """See `Store.quarantined`."""
         with self._reading() as db:
-            for row in db.execute(self._sql(f"SELECT {_COLUMNS}, reason FROM {{t}}_quarantine ORDER BY id")):
+            for row in db.execute(self._sql(f"SELECT {COLUMNS}, reason FROM {{t}}_quarantine ORDER BY id")):
                 yield QuarantinedRow(row=row[0], reason=row[-1], content=describe_row(row[1:-1]))
 
     def rows(self) -> Iterator[StoredJob | BadRow]:
         """See `Store.rows`."""
         with self._reading() as db:
-            for row in db.execute(self._sql(f"SELECT {_COLUMNS} FROM {{t}}_jobs ORDER BY id")):
+            for row in db.execute(self._sql(f"SELECT {COLUMNS} FROM {{t}}_jobs ORDER BY id")):
                 yield read_row(row)
 
     def close(self) -> None:
@@ -217,6 +201,8 @@ class SQLiteStore:
 
     def _take_lock(self) -> None:
         """Become the one writer. SQLite's own locks are let go between two commits; this one is kept."""
+        if os.path.isdir(self._path):
+            raise StorageError(f"{self.name} cannot be opened: it is a folder; expected the path of a file")
         path = f"{self._path}-lock"
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -235,23 +221,27 @@ class SQLiteStore:
         os.write(lock, b"%d\n" % os.getpid())
         self._lock = lock
 
+    def _present_file(self) -> tuple[int, int] | None:
+        """Which file the path leads to now, `None` for none."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     def _migrate(self, db: sqlite3.Connection) -> None:
         version = self._version(db)
-        if version > _SCHEMA:
-            raise StorageError(
-                f"{self.name} was made by a newer version of gearman_trio: its tables have version {version}, "
-                f"expected at most {_SCHEMA}"
-            )
-        if version == _SCHEMA:
+        see_usable(self.name, version, SCHEMA)
+        if version == SCHEMA:
             return
-        for steps in _MIGRATIONS[version:]:
+        for steps in MIGRATIONS[version:]:
             for step in steps:
                 db.execute(self._sql(step))
-        db.execute(self._sql("INSERT OR REPLACE INTO {t}_meta VALUES ('schema', ?)"), (_SCHEMA,))
+        db.execute(self._sql("INSERT OR REPLACE INTO {t}_meta VALUES ('schema', ?)"), (SCHEMA,))
 
     def _version(self, db: sqlite3.Connection) -> int:
         """The version of the tables that there are, 0 for none."""
-        if self._scalar(db, "SELECT count(*) FROM sqlite_master WHERE name = '{t}_meta'") == 0:
+        if self._scalar(db, "SELECT count(*) FROM sqlite_master WHERE name = '{t}_meta' COLLATE NOCASE") == 0:
             return 0
         return self._scalar(db, "SELECT value FROM {t}_meta WHERE name = 'schema'") or 0
 
@@ -281,7 +271,7 @@ class SQLiteStore:
 
     def _add(self, db: sqlite3.Connection, jobs: Sequence[StoredJob]) -> None:
         one = f"({'?, ' * (len(StoredJob._fields))}?)"
-        insert = f"INSERT OR REPLACE INTO {{t}}_jobs ({_COLUMNS}, epoch) VALUES {{rows}}"
+        insert = f"INSERT OR REPLACE INTO {{t}}_jobs ({COLUMNS}, epoch) VALUES {{rows}}"
         for some in _powers_of_two(jobs):
             values = chain.from_iterable([_values(job, self._epoch) for job in some])
             db.execute(self._of_rows(insert, one, len(some)), list(values))
@@ -309,8 +299,7 @@ class SQLiteStore:
             version = self._version(db)
             if version == 0:
                 raise StorageError(f"{self.name} holds no jobs of gearman_trio: it has no table {self._table}_meta")
-            if version > _SCHEMA:
-                raise StorageError(f"{self.name} was made by a newer version of gearman_trio ({version})")
+            see_readable(self.name, version, SCHEMA)
             yield db
 
     @contextmanager
@@ -318,7 +307,17 @@ class SQLiteStore:
         try:
             yield
         except (sqlite3.Error, OverflowError, TypeError) as exc:
-            raise StorageError(f"{self.name} {what}: {exc}") from exc
+            raise StorageError(f"{self.name} {what}: {exc}{self._hint(exc)}") from exc
+
+    def _hint(self, error: Exception) -> str:
+        """What SQLite does not say of an error, and a person must know."""
+        if "unable to open" in str(error):
+            if not os.path.exists(self._path):
+                return "; there is no such file"
+            return "; whoever opens it must be allowed to write to the file and to its folder"
+        if "malformed" in str(error):
+            return "; take a copy of it, and see what `sqlite3 FILE .recover` can save"
+        return ""
 
     def _highest(self, kind: str) -> int:
         return self._scalar(self._open_db, f"SELECT max(id) FROM {{t}}_{kind}") or 0
@@ -345,6 +344,10 @@ def from_url(url: StoreURL) -> SQLiteStore:
         ConfigError: there is no path, or an option is not known.
     """
     options = url.only(["table"])
+    if url.rest.startswith("//") and not url.rest.startswith("///"):
+        # What other programs take for a host, or for a path that begins here.
+        path = url.rest.removeprefix("//")
+        raise ConfigError(f"store {url.text!r}: expected sqlite:PATH, that is sqlite:{path} or sqlite:/{path}")
     return SQLiteStore(url.rest, table=options.get("table", "gearman"), durability=url.durability)
 
 

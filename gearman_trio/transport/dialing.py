@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -67,8 +68,16 @@ def why_unreachable(exc: BaseException) -> str:
     """
     cause = exc.__cause__
     if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(str(inner) for inner in cause.exceptions))
-    return str(cause or exc) or repr(exc)
+        return "; ".join(dict.fromkeys(_reason(inner) for inner in cause.exceptions))
+    return _reason(cause or exc)
+
+
+def _reason(exc: BaseException) -> str:
+    if not isinstance(exc, OSError) or not exc.strerror:
+        return str(exc) or repr(exc)
+    if exc.errno is not None and exc.strerror.startswith("Error connecting to "):
+        return os.strerror(exc.errno)
+    return exc.strerror
 
 
 async def _connect_tls(connect: Connect, ssl_context: ssl.SSLContext, address: Address) -> trio.abc.Stream:

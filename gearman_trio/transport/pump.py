@@ -257,7 +257,12 @@ class PumpedSocket:
 
 
 class Pump:
-    """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor."""
+    """The task that moves the bytes. Its mutable state is the table of sockets by file descriptor.
+
+    Attributes:
+        patient: whether busy polling sleeps instead, until something comes: what is awaited is the answer of a thread
+            of this process, which cannot work while this one holds Python's lock on the interpreter.
+    """
 
     def __init__(
         self,
@@ -277,6 +282,7 @@ class Pump:
                 waking it. Only for a process in which nothing else runs: other tasks wait for so long, too.
             turn_seconds: after how long Trio's other tasks get their turn, if not after a number of rounds.
         """
+        self.patient = False
         self._turn_seconds = turn_seconds
         self._busy_poll_seconds = busy_poll_seconds
         self._epoll = select.epoll()
@@ -342,6 +348,9 @@ class Pump:
     def _look_again(self) -> list[tuple[int, int]]:
         """Poll until something comes or the time for that is over."""
         poll = self._epoll.poll
+        if self.patient:
+            # Python makes whole milliseconds of it, at least one.
+            return poll(self._busy_poll_seconds, _EVENTS)
         until = perf_counter() + self._busy_poll_seconds
         while perf_counter() < until:
             events = poll(0, _EVENTS)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -28,6 +29,8 @@ from ..errors import ConfigError
 from .problems import problem
 
 __all__ = ["MIN_TOKEN_CHARACTERS", "Guard", "Keeper", "check_token"]
+
+logger = logging.getLogger(__name__)
 
 #: A token of random letters and digits of this length cannot be guessed, however long somebody tries.
 MIN_TOKEN_CHARACTERS: Final = 16
@@ -149,6 +152,8 @@ class Keeper:
             )
         if not hmac.compare_digest(self._token, given.strip().encode()):
             guesses.append(trio.current_time())
+            if len(guesses) == _GUESSES:
+                logger.warning("web: %d wrong tokens came from %s; it is refused for a while", _GUESSES, _host(request))
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the token is wrong", challenge)
 
     def _guesses(self, request: Request) -> deque[float]:
@@ -168,14 +173,21 @@ class Keeper:
             del self._wrong[address]
 
 
+def _host(request: Request) -> str:
+    return "" if request.client is None else request.client.host
+
+
 def _origin(request: Request) -> str:
     """The address that a request comes from; of IPv6 the network, of which one machine has many addresses."""
-    text = "" if request.client is None else request.client.host
+    text = _host(request)
     try:
         address = ip_address(text)
     except ValueError:
         return text
-    return str(int(address) >> 64) if isinstance(address, IPv6Address) else text
+    if not isinstance(address, IPv6Address):
+        return text
+    # A socket that listens for both kinds has those of IPv4 in this form, all of them in one network.
+    return str(address.ipv4_mapped or int(address) >> 64)
 
 
 def _host_name(host: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,8 @@ from .jobs import abilities
 
 
 @pytest.fixture(autouse=True)
-def _logger_as_before() -> Iterator[None]:
-    """The commands set up logging for their process, which in tests is that of all other tests."""
-    logger = logging.getLogger("gearman_trio")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    for handler in logger.handlers:
-        if handler not in before[0]:
-            handler.close()
-    logger.handlers[:], logger.level, logger.propagate = before
+def _logger(logger_as_before: None) -> None:
+    """The commands set up logging."""
 
 
 @pytest.fixture(autouse=True)

@@ -275,7 +275,8 @@ async def test_shutdown_is_for_administrators(server: Server) -> None:
     result = await invoke("admin", "shutdown")
 
     assert 4 == result.exit_code
-    assert result.stderr.startswith("gearman-trio: UNKNOWN_COMMAND: ")
+    where = f"{server.addresses[0]} is not for administrators; expected what --listen-admin of the server named"
+    assert f"gearman-trio: UNKNOWN_COMMAND: {where}\n" == result.stderr
 
 
 @pytest.mark.parametrize("how", ["--graceful", "--no-graceful"])

@@ -39,6 +39,13 @@ async def findings(server: Server, *, probe: bool = False) -> list[Finding]:
     return found
 
 
+async def test_server_is_found_by_the_environment(server: Server) -> None:
+    result = await invoke("doctor")
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert result.stdout.startswith(f"ok       reachable: {server.addresses[0]}")
+
+
 async def test_server_that_is_well(server: Server) -> None:
     result = await invoke("doctor", str(server.addresses[0]))
 
@@ -90,7 +97,9 @@ async def test_workers_that_are_busy_are_no_reason_to_worry(server: Server) -> N
 
 
 @pytest.mark.slow
-async def test_probe_runs_jobs_and_leaves_nothing_behind(server: Server) -> None:
+async def test_probe_runs_jobs_and_leaves_nothing_behind(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A busy machine makes a job late as a wrong clock does.
+    monkeypatch.setattr("gearman_trio.cli.examination._SKEW_SECONDS", 60.0)
     found = await findings(server, probe=True)
 
     assert ["reachable", "version", "echo", "functions", "job", "clock"] == [finding.what for finding in found]
@@ -99,8 +108,12 @@ async def test_probe_runs_jobs_and_leaves_nothing_behind(server: Server) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("offset", "side"), [(-4.0, "behind"), (3600.0, "ahead of")])
-async def test_clock_that_is_wrong_is_told(offset: float, side: str) -> None:
+@pytest.mark.parametrize(("offset", "ahead", "side"), [(-4.0, 3, "behind"), (3600.0, 60, "ahead of")])
+async def test_clock_that_is_wrong_is_told(
+    offset: float, ahead: int, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job for a minute later comes at once where that minute is over, however long at once takes."""
+    monkeypatch.setattr("gearman_trio.cli.examination._AHEAD_SECONDS", ahead)
     async with open_server(port=0, epoch_clock=lambda: time.time() + offset, drain_seconds=0) as server:
         found = await findings(server, probe=True)
 

@@ -63,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launch]:
     """Give what the command line asks for, without doing it."""
     seen: list[Launch] = []
     serve = importlib.import_module("gearman_trio.cli.serve")
-    monkeypatch.setattr(serve, "_run", lambda launch, without_effect: seen.append(launch))
+    monkeypatch.setattr(serve, "_run", lambda launch, remarks: seen.append(launch))
 
     def ask(*arguments: str) -> Launch:
         result = invoke_here("serve", *arguments)

@@ -122,3 +122,5 @@ async def test_jobs_outlive_the_command(tmp_path: Path) -> None:
         port = await server.wait_port()
         async with open_client(f"127.0.0.1:{port}") as client:
             assert (await client.status(handle)).known
+        # Without being asked for more lines.
+        assert f"{url}: all 1 jobs are back" in server.stderr.text

@@ -66,11 +66,23 @@ def test_every_table_fits_every_screen(table: str, size: tuple[int, int], count:
         assert size[1] - 6 <= len(shown)
 
 
+def test_summary_has_whole_numbers_only() -> None:
+    summaries = [screen(View(), BUSY, (width, 24))[1].rstrip() for width in (12, 11, 56, 55, 160)]
+
+    assert [
+        "waiting 1206",
+        "waiting 12…",
+        "waiting 1206  stalled 1  running 8  workers 1  failed 19",
+        "waiting 1206  stalled 1  running 8  workers 1",
+        "waiting 1206  stalled 1  running 8  workers 1  failed 19  in 41.3/s  out 1234.0/s  connections 3",
+    ] == summaries
+
+
 def test_functions_at_80_columns() -> None:
     lines = screen(View(), BUSY)
 
     assert "gearman-trio top" == lines[0].strip()
-    assert "waiting 1206  stalled 1  running 8  workers 1  in 41.3/s  out 1234.0/s  failed …" == lines[1]
+    assert "waiting 1206  stalled 1  running 8  workers 1  failed 19  in 41.3/s" == lines[1].rstrip()
     assert " 1 Functions 2   2 Jobs 1   3 Workers 1" == lines[2].rstrip()
     assert "FUNCTION              WAITING RUNNING WORKERS   IN/s  OUT/s FAILED OLDEST    P95" == lines[4]
     assert "resize                   1204       8       2   41.3   1234     19    75s   4.2s" == lines[5]

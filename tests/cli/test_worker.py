@@ -196,8 +196,8 @@ async def test_info_has_a_line_for_each_job_and_exceptions_can_be_kept_back() ->
         with pytest.raises(JobFailed):
             await client.run("boom")
 
-        await worker.stderr.wait_for(b" function=reverse done after 0.0")
-        await worker.stderr.wait_for(b" function=boom raised ValueError after 0.0")
+        await worker.stderr.wait_for(b" function=reverse done after ")
+        await worker.stderr.wait_for(b" function=boom raised ValueError after ")
 
 
 @pytest.mark.parametrize(

@@ -160,30 +160,30 @@ thread = threading.Thread(target=gm_worker.work, kwargs={"poll_timeout": 0.05})
 thread.start()
 
 gm_client = JSONClient(SERVERS)
-report(gm_client.submit_job("documented-reverse", "Hello World!", poll_timeout=10.0))
-report(gm_client.submit_job("documented-spell", "abc", priority=gearman.PRIORITY_HIGH, poll_timeout=10.0))
-request = gm_client.submit_job("documented-reverse", [1, 2], background=True, poll_timeout=10.0)
+report(gm_client.submit_job("documented-reverse", "Hello World!", poll_timeout=60.0))
+report(gm_client.submit_job("documented-spell", "abc", priority=gearman.PRIORITY_HIGH, poll_timeout=60.0))
+request = gm_client.submit_job("documented-reverse", [1, 2], background=True, poll_timeout=60.0)
 print(request.state, request.complete)
 
 jobs = [dict(task="documented-reverse", data=word) for word in ("one", "two", "three")]
-submitted = gm_client.submit_multiple_jobs(jobs, background=False, wait_until_complete=False, poll_timeout=10.0)
-for request in gm_client.wait_until_jobs_completed(submitted, poll_timeout=10.0):
+submitted = gm_client.submit_multiple_jobs(jobs, background=False, wait_until_complete=False, poll_timeout=60.0)
+for request in gm_client.wait_until_jobs_completed(submitted, poll_timeout=60.0):
     report(request)
 
-nobody = gm_client.submit_job("documented-nobody", "", poll_timeout=0.05)
+nobody = gm_client.submit_job("documented-nobody", "", poll_timeout=0.5)
 report(nobody)
-(nobody,) = gm_client.submit_multiple_requests([nobody], wait_until_complete=True, poll_timeout=0.05)
-report(gm_client.get_job_status(nobody, poll_timeout=10.0))
+(nobody,) = gm_client.submit_multiple_requests([nobody], wait_until_complete=True, poll_timeout=0.5)
+report(gm_client.get_job_status(nobody, poll_timeout=60.0))
 print(nobody.status["known"], nobody.status["running"])
 
 gm_admin = gearman.GearmanAdminClient(SERVERS)
 tasks = [row["task"] for row in gm_admin.get_status() if row["task"].startswith("documented-")]
 print(sorted(tasks))
 print([row["client_id"] for row in gm_admin.get_workers() if row["tasks"]])
-print(gm_admin.ping_server() < 10.0)
+print(gm_admin.ping_server() < 60.0)
 
 gm_worker.stop = True
-thread.join(10)
+thread.join(60)
 print(gm_worker.polls > 0)
 """
 
@@ -305,13 +305,13 @@ thread = threading.Thread(target=work)
 thread.start()
 
 gm_client = PickleClient(SERVERS)
-request = gm_client.submit_job("stepwise", [1, 2, 3], background=False, wait_until_complete=False, poll_timeout=10.0)
+request = gm_client.submit_job("stepwise", [1, 2, 3], background=False, wait_until_complete=False, poll_timeout=60.0)
 say(request.state, request.complete)
 
 
 def wait_until(numerator):
     while True:
-        gm_client.get_job_status(request, poll_timeout=10.0)
+        gm_client.get_job_status(request, poll_timeout=60.0)
         if request.status["running"] and request.status["numerator"] == numerator:
             break
     say("known", request.status["known"], "step", numerator, "of", request.status["denominator"])
@@ -324,16 +324,16 @@ go_on.release()
 wait_until(2)
 say(list(request.data_updates), list(request.warning_updates))
 go_on.release()
-(request,) = gm_client.wait_until_jobs_completed([request], poll_timeout=10.0)
+(request,) = gm_client.wait_until_jobs_completed([request], poll_timeout=60.0)
 say(request.state, request.result, request.timed_out)
-gm_client.get_job_status(request, poll_timeout=10.0)
+gm_client.get_job_status(request, poll_timeout=60.0)
 say("known", request.status["known"])
 
-request = gm_client.submit_job("broken", {}, poll_timeout=10.0)
+request = gm_client.submit_job("broken", {}, poll_timeout=60.0)
 say(request.state, request.complete)
 
 stopping.set()
-thread.join(10)
+thread.join(60)
 """
 
 STEPWISE_PRINTED = """\

@@ -81,7 +81,8 @@ def test_failure(bench: Bench, task: bytes) -> None:
 
 def test_time_is_over_and_then_more_of_it(bench: Bench, task: bytes) -> None:
     client = bench.client()
-    request = client.submit_job(task, b"x", poll_timeout=0.05)
+    request = client.submit_job(task, b"x", wait_until_complete=False, poll_timeout=PATIENCE)
+    client.wait_until_jobs_completed([request], poll_timeout=0.05)
 
     assert ("CREATED", None, False, True) == (request.state, request.result, request.complete, request.timed_out)
     bench.start(task, lambda worker, job: b"late")
@@ -154,7 +155,7 @@ def test_updates(bench: Bench, task: bytes) -> None:
     def update(worker: Any, job: Any) -> bytes:
         worker.send_job_data(job, b"one")
         worker.send_job_warning(job, "careful")
-        worker.send_job_data(job, b"two", poll_timeout=1.0)
+        worker.send_job_data(job, b"two", poll_timeout=PATIENCE)
         worker.send_job_status(job, 1, 4)
         worker.send_job_status(job, 3, 4)
         return b"end"

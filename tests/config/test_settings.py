@@ -285,6 +285,40 @@ def test_options_without_effect_are_those_that_were_given() -> None:
 
     assert ["hashtable-buckets", "threads"] == [option.name for option in found.without_effect()]
     assert [] == resolve({}, {}).without_effect()
+    assert [
+        "--hashtable-buckets has no effect: the tables of jobs grow by themselves.",
+        "--threads has no effect: one thread does all work, and waits for nothing.",
+    ] == found.remarks()
+
+
+@pytest.mark.parametrize(
+    ("given", "remark"),
+    [
+        ({"web-token": "a" * 16}, "--web-token has no effect without --web"),
+        ({"web-hide-workloads": True}, "--web-hide-workloads has no effect without --web"),
+        ({"ssl-certificate": "x"}, "--ssl-certificate has no effect without --ssl or --listen-tls"),
+        ({"ssl-certificate": "x", "ssl": False}, "--ssl-certificate has no effect without --ssl or --listen-tls"),
+        ({"durability": "normal"}, "--durability has no effect without --store or --queue-type"),
+    ],
+)
+def test_options_that_come_to_nothing_without_another_one(given: dict[str, Any], remark: str) -> None:
+    assert [remark] == resolve(given, {}).remarks()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"web-token": "a" * 16, "web-hide-workloads": True, "web": "8080"},
+        {"web-hide-workloads": False},
+        {"ssl-certificate": "x", "ssl": True},
+        {"ssl-certificate": "x", "listen-tls": ["127.0.0.1:1"]},
+        {"durability": "normal", "store": "sqlite:x"},
+        {"durability": "normal", "queue-type": "libsqlite3"},
+    ],
+)
+def test_options_with_what_they_need(given: dict[str, Any]) -> None:
+    assert [] == resolve(given, {}).remarks()
 
 
 def test_printed_settings_are_a_file_that_says_the_same(toml: Path) -> None:

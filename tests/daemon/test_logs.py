@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,7 @@ import pytest
 from gearman_trio.daemon import LEVELS, logs, reopen_log_files, set_up_logging
 from gearman_trio.errors import ConfigError
 
-
-@pytest.fixture(autouse=True)
-def _logger_as_before() -> Iterator[None]:
-    logger = logging.getLogger("gearman_trio")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    for handler in logger.handlers:
-        if handler not in before[0]:
-            handler.close()
-    logger.handlers[:], logger.level, logger.propagate = before
+pytestmark = pytest.mark.usefixtures("logger_as_before")
 
 
 def test_log_goes_to_a_file_which_may_be_moved_away(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["DIFFERENCES", "Difference"]
+__all__ = ["DIFFERENCES", "EMPTY_NAME", "Difference", "missing_fields"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +33,33 @@ class Difference:
     why: str
     row: str
     or_closed: bool = False
+
+
+#: What an ability with an empty name comes to, and the table after it.
+EMPTY_NAME: Final[Mapping[int, Difference]] = {
+    0: Difference(
+        row="empty function name",
+        gearmand={},
+        ours={"w": ["ERROR INVALID_FUNCTION_NAME\x00function name: must not be empty"]},
+        why="An empty name cannot be administered; gearmand takes it.",
+    ),
+    1: Difference(
+        row="empty function name",
+        gearmand={"a": ["\t0\t0\t1\n", ".\n"]},
+        ours={"a": [".\n"]},
+        why="As above.",
+    ),
+}
+
+
+def missing_fields(got: int) -> Difference:
+    """A submission with so many fields of three."""
+    return Difference(
+        row="missing fields",
+        gearmand={"c": ["(closed)"]},
+        ours={"c": [f"ERROR INVALID_PACKET\x00SUBMIT_JOB takes 3 fields (function, unique, workload), got {got}"]},
+        why="gearmand looks for the missing argument in the next packet, and loses its place in the stream.",
+    )
 
 
 #: By the name of the script and the number of the step in it, from 0.
@@ -171,27 +198,9 @@ DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
         ),
     },
     "too few arguments": {
-        0: Difference(
-            row="missing fields",
-            gearmand={"c": ["(closed)"]},
-            ours={"c": ["ERROR INVALID_PACKET\x00SUBMIT_JOB takes 3 fields (function, unique, workload), got 2"]},
-            why="gearmand looks for the missing argument in the next packet, and loses its place in the stream.",
-        ),
+        0: missing_fields(2),
     },
-    "an ability without a name": {
-        0: Difference(
-            row="empty function name",
-            gearmand={},
-            ours={"w": ["ERROR INVALID_FUNCTION_NAME\x00function name: must not be empty"]},
-            why="An empty name cannot be administered; gearmand takes it.",
-        ),
-        1: Difference(
-            row="empty function name",
-            gearmand={"a": ["\t0\t0\t1\n", ".\n"]},
-            ours={"a": [".\n"]},
-            why="As above.",
-        ),
-    },
+    "an ability without a name": EMPTY_NAME,
     "tables of something": {
         12: Difference(
             row="`workers`",

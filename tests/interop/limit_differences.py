@@ -5,47 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .differences import Difference
+from .differences import EMPTY_NAME, Difference, missing_fields
 
 __all__ = ["LIMIT_DIFFERENCES"]
+
+
+def _never_answered(ours: str) -> Difference:
+    """A question about a job by a name of 64 bytes or more."""
+    return Difference(
+        row="GET_STATUS with a handle of 64 bytes or more, GET_STATUS_UNIQUE likewise",
+        gearmand={},
+        ours={"c": [ours]},
+        why="gearmand never answers; the client would take the next answer for this one.",
+        or_closed=True,
+    )
+
+
+def _odd_number(peer: str, ours: str, *, taken: bool = False, or_closed: bool = False) -> Difference:
+    """A number that is none: what ours has against it, and whether gearmand takes the job."""
+    return Difference(
+        row="a number that is none",
+        gearmand={peer: ["JOB_CREATED {1}"]} if taken else {},
+        ours={peer: [f"ERROR INVALID_ARGUMENT\x00{ours}"]},
+        why="gearmand takes 0 for it, or does not answer.",
+        or_closed=or_closed,
+    )
+
 
 #: By the name of the script and the number of the step in it, from 0.
 LIMIT_DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
     "a handle of 64 bytes to ask for": {
-        0: Difference(
-            row="GET_STATUS with a handle of 64 bytes or more, GET_STATUS_UNIQUE likewise",
-            gearmand={},
-            ours={"c": ["STATUS_RES " + "h" * 64 + "\x000\x000\x000\x000"]},
-            why="gearmand never answers; the client would take the next answer for this one.",
-            or_closed=True,
-        ),
+        0: _never_answered("STATUS_RES " + "h" * 64 + "\x000\x000\x000\x000"),
     },
     "a handle of 65 bytes to ask for": {
-        0: Difference(
-            row="GET_STATUS with a handle of 64 bytes or more, GET_STATUS_UNIQUE likewise",
-            gearmand={},
-            ours={"c": ["ERROR ARGUMENT_TOO_LARGE\x00handle: at most 64 bytes"]},
-            why="gearmand never answers; the client would take the next answer for this one.",
-            or_closed=True,
-        ),
+        0: _never_answered("ERROR ARGUMENT_TOO_LARGE\x00handle: at most 64 bytes"),
     },
     "a unique ID of 64 bytes to ask for": {
-        0: Difference(
-            row="GET_STATUS with a handle of 64 bytes or more, GET_STATUS_UNIQUE likewise",
-            gearmand={},
-            ours={"c": ["STATUS_RES_UNIQUE " + "u" * 64 + "\x000\x000\x000\x000\x000"]},
-            why="gearmand never answers; the client would take the next answer for this one.",
-            or_closed=True,
-        ),
+        0: _never_answered("STATUS_RES_UNIQUE " + "u" * 64 + "\x000\x000\x000\x000\x000"),
     },
     "a unique ID of 65 bytes to ask for": {
-        0: Difference(
-            row="GET_STATUS with a handle of 64 bytes or more, GET_STATUS_UNIQUE likewise",
-            gearmand={},
-            ours={"c": ["ERROR ARGUMENT_TOO_LARGE\x00Unique value too large"]},
-            why="gearmand never answers; the client would take the next answer for this one.",
-            or_closed=True,
-        ),
+        0: _never_answered("ERROR ARGUMENT_TOO_LARGE\x00Unique value too large"),
     },
     "an over-long unique ID of a reduce job": {
         0: Difference(
@@ -115,12 +114,7 @@ LIMIT_DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
         ),
     },
     "a time that is a word": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={"c": ["JOB_CREATED {1}"]},
-            ours={"c": ["ERROR INVALID_ARGUMENT\x00epoch: expected decimal seconds, got 'soon'"]},
-            why="gearmand takes 0 for it, or does not answer.",
-        ),
+        0: _odd_number("c", "epoch: expected decimal seconds, got 'soon'", taken=True),
         2: Difference(
             row="a number that is none",
             gearmand={"w": ["JOB_ASSIGN {1}\x00f\x00w"]},
@@ -129,37 +123,16 @@ LIMIT_DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
         ),
     },
     "a time that is empty": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={"c": ["JOB_CREATED {1}"]},
-            ours={"c": ["ERROR INVALID_ARGUMENT\x00epoch: expected decimal seconds, got ''"]},
-            why="gearmand takes 0 for it, or does not answer.",
-        ),
+        0: _odd_number("c", "epoch: expected decimal seconds, got ''", taken=True),
     },
     "a time of twenty digits": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={},
-            ours={"c": ["ERROR INVALID_ARGUMENT\x00epoch: expected decimal seconds, got '99999999999999999999'"]},
-            why="gearmand takes 0 for it, or does not answer.",
-            or_closed=True,
-        ),
+        0: _odd_number("c", "epoch: expected decimal seconds, got '99999999999999999999'", or_closed=True),
     },
     "a time before 1970": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={"c": ["JOB_CREATED {1}"]},
-            ours={"c": ["ERROR INVALID_ARGUMENT\x00epoch: expected decimal seconds, got '-5'"]},
-            why="gearmand takes 0 for it, or does not answer.",
-        ),
+        0: _odd_number("c", "epoch: expected decimal seconds, got '-5'", taken=True),
     },
     "a time limit that is a word": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={},
-            ours={"w": ["ERROR INVALID_ARGUMENT\x00timeout: expected whole milliseconds, got 'soon'"]},
-            why="gearmand takes 0 for it, or does not answer.",
-        ),
+        0: _odd_number("w", "timeout: expected whole milliseconds, got 'soon'"),
         1: Difference(
             row="a number that is none",
             gearmand={"a": ["f\t0\t0\t1\n", ".\n"]},
@@ -168,13 +141,7 @@ LIMIT_DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
         ),
     },
     "a time limit of twenty-one digits": {
-        0: Difference(
-            row="a number that is none",
-            gearmand={},
-            ours={"w": ["ERROR INVALID_ARGUMENT\x00timeout: expected whole milliseconds, got '111111111111111111111'"]},
-            why="gearmand takes 0 for it, or does not answer.",
-            or_closed=True,
-        ),
+        0: _odd_number("w", "timeout: expected whole milliseconds, got '111111111111111111111'", or_closed=True),
     },
     "a result without its NUL": {
         3: Difference(
@@ -184,27 +151,9 @@ LIMIT_DIFFERENCES: Final[Mapping[str, Mapping[int, Difference]]] = {
             why="Perl's workers send that for an empty result.",
         ),
     },
-    "an ability without a field": {
-        0: Difference(
-            row="empty function name",
-            gearmand={},
-            ours={"w": ["ERROR INVALID_FUNCTION_NAME\x00function name: must not be empty"]},
-            why="An empty name cannot be administered; gearmand takes it.",
-        ),
-        1: Difference(
-            row="empty function name",
-            gearmand={"a": ["\t0\t0\t1\n", ".\n"]},
-            ours={"a": [".\n"]},
-            why="As above.",
-        ),
-    },
+    "an ability without a field": EMPTY_NAME,
     "a submission without a unique ID": {
-        0: Difference(
-            row="missing fields",
-            gearmand={"c": ["(closed)"]},
-            ours={"c": ["ERROR INVALID_PACKET\x00SUBMIT_JOB takes 3 fields (function, unique, workload), got 1"]},
-            why="gearmand looks for the missing argument in the next packet, and loses its place in the stream.",
-        ),
+        0: missing_fields(1),
     },
     "RESET_ABILITIES with a running job": {
         4: Difference(

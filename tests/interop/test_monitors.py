@@ -27,18 +27,22 @@ pytestmark = pytest.mark.interop
 BOTH = pytest.mark.parametrize("kind", ["our server", "gearmand"])
 
 
+#: A command that ends with the worker that runs it, however that ends.
+FOR_EVER = ("sh", "-c", "while kill -0 $PPID 2>&-; do sleep 0.1; done")
+
+
 @asynccontextmanager
 async def open_busy_server(kind: str) -> AsyncGenerator[int]:
     """A server with a function of which one of two workers has a job, and one with jobs and no worker."""
     async with (
         open_server_of(kind) as port,
-        open_gearman_worker(port, "busy", "sleep", "1000"),
+        open_gearman_worker(port, "busy", *FOR_EVER),
         open_client(f"127.0.0.1:{port}") as client,
     ):
         await wait_status(port, b"busy 0 0 1")
         await client.submit("busy")
         await wait_status(port, b"busy 1 1 1")
-        async with open_gearman_worker(port, "busy", "sleep", "1000"):
+        async with open_gearman_worker(port, "busy", *FOR_EVER):
             for _ in range(3):
                 await client.submit("waiting")
             await wait_status(port, b"busy 1 1 2")

@@ -35,6 +35,9 @@ __all__ = [
 
 P = PacketType
 
+#: What a server has that is not given options: what is left when a connection ends may take its time, too.
+_OPTIONS = ServerOptions(close_seconds=PATIENCE)
+
 
 class RawPeer:
     """The other end of one connection to a server."""
@@ -119,9 +122,10 @@ async def open_tcp_server(
     options: ServerOptions | None = None, *, host: str | Sequence[str] = "127.0.0.1", **more: Any
 ) -> AsyncGenerator[Server]:
     """A server on a free port for the length of a block, then stopped hard; `more` is for `serve`."""
+    start = partial(serve, host=host, port=0, options=options or _OPTIONS, **more)
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(partial(serve, host=host, port=0, options=options, **more))
+            server: Server = await nursery.start(start)
             yield server
             nursery.cancel_scope.cancel()
 

@@ -15,10 +15,11 @@ from gearman_trio.server import Server, ServerOptions, StoreStatistics
 from gearman_trio.storage import SQLiteStore, StoredJob
 from gearman_trio.testing import MemoryStore
 
+from ..patience import PATIENCE
 from .raw import RawPeer, connect, open_tcp_server, until
 
 P = PacketType
-PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=60.0, spill_bytes=100)
+PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=PATIENCE, spill_bytes=100)
 LONG = b"x" * 1000
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,10 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from gearman_trio import StorageError
+from gearman_trio.core import Batch
 from gearman_trio.protocol import PacketType
 from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import Store, StoredJob
@@ -23,9 +25,24 @@ from ..patience import PATIENCE
 from .raw import RawPeer, connect, open_tcp_server, until
 
 P = PacketType
-# Long enough for a commit that nothing keeps from succeeding, also on a busy machine.
-QUICK = ServerOptions(handle_prefix="H:t", store_timeout=1.0)
-PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=60.0)
+PATIENT = ServerOptions(handle_prefix="H:t", store_timeout=PATIENCE, close_seconds=PATIENCE)
+#: For tests that let it pass at the right moment; what nothing keeps from succeeding never takes so long.
+STORE_SECONDS = PATIENCE / 4
+LIMITED = attrs.evolve(PATIENT, store_timeout=STORE_SECONDS)
+
+
+@pytest.fixture
+def clock(mock_clock: MockClock) -> MockClock:
+    """The clock of the test goes as all others do, and can jump."""
+    mock_clock.rate = 1.0
+    return mock_clock
+
+
+async def let_pass(clock: MockClock, condition: Callable[[], bool]) -> None:
+    """When something is so, and the store has been asked, end the time for its answer."""
+    await until(condition)
+    await trio.testing.wait_all_tasks_blocked()
+    clock.jump(STORE_SECONDS)
 
 
 @asynccontextmanager
@@ -42,10 +59,16 @@ def stored(row: int, workload: bytes = b"w", function: bytes = b"f") -> StoredJo
     return StoredJob(row, b"H:old:%d" % row, function, b"", 1, workload, 0.0, b"", 0, 5.0, True, "")
 
 
-async def store_of(server: Server) -> tuple[bool, str]:
-    statistics = server.statistics().store
-    assert statistics is not None
-    return statistics.refusing, statistics.failure
+def refusing(server: Server) -> bool:
+    return server.statistics().store.refusing  # type: ignore[union-attr] # there is one
+
+
+def failure(server: Server) -> str:
+    return server.statistics().store.failure  # type: ignore[union-attr] # there is one
+
+
+def lag(server: Server) -> float:
+    return server.statistics().store.lag  # type: ignore[union-attr] # there is one
 
 
 def committing(server: Server) -> int:
@@ -123,7 +146,7 @@ async def test_a_store_tells_how_far_it_is_behind() -> None:
         before = server.statistics().store
         store.hold()
         await ask_background(client)
-        await until(lambda: server.statistics().store.lag > 0)  # type: ignore[union-attr] # there is one
+        await until(lambda: lag(server) > 0)
         store.go_on()
         assert P.JOB_CREATED == (await client.receive())[0]
         after = server.statistics().store
@@ -152,16 +175,47 @@ async def test_what_comes_during_a_commit_goes_into_one_batch() -> None:
     assert [1, 99] == [len(batch.adds) for batch in store.batches if batch.adds]
 
 
+async def test_the_end_of_a_job_is_stored_though_nothing_else_comes() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client, connect(server) as worker:
+        await client.submit_background(b"f", b"w")
+        await work(worker, 1)
+        await until(lambda: len(store.batches) == 2)
+
+        assert ([], [1]) == (store.batches[1].adds, store.batches[1].removes)
+
+
+async def test_the_store_hears_of_handles_before_they_are_given_and_seldom() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client:
+        handles = [await client.submit_background(b"f", b"w") for _ in range(3)]
+    last = int(handles[-1].rpartition(b":")[2])
+
+    assert last < store.batches[0].last_handle
+    assert [0, 0] == [batch.last_handle for batch in store.batches[1:]]
+
+
+async def test_a_store_that_does_what_it_must_not_ends_the_server() -> None:
+    class Broken(MemoryStore):
+        def commit(self, batch: Batch) -> None:
+            raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with open_server(Broken()) as server, connect(server) as client:
+            await ask_background(client)
+            await trio.sleep_forever()
+
+
 async def test_a_failing_commit_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
     async with open_server(store) as server, connect(server) as client:
         store.failure = "the disk is full"
         await ask_background(client)
-        await until(lambda: "the disk is full" in server.statistics().store.failure)  # type: ignore[union-attr] # there is one
+        await until(lambda: "the disk is full" in failure(server))
         store.failure = ""
 
         assert P.JOB_CREATED == (await client.receive())[0]
-        assert (False, "") == await store_of(server)
+        assert (False, "") == (refusing(server), failure(server))
     said = [
         record.getMessage()
         for record in caplog.records
@@ -175,13 +229,14 @@ async def test_a_failing_commit_is_tried_again(caplog: pytest.LogCaptureFixture)
 
 
 async def test_a_failing_store_refuses_submissions_and_nothing_else(
-    caplog: pytest.LogCaptureFixture, driver: str
+    caplog: pytest.LogCaptureFixture, driver: str, clock: MockClock
 ) -> None:
     store = MemoryStore()
-    async with open_server(store, QUICK) as server, connect(server) as client, connect(server) as worker:
+    async with open_server(store, LIMITED) as server, connect(server) as client, connect(server) as worker:
         await client.submit_background(b"f", b"before")
         store.failure = "the disk is full"
         await ask_background(client, b"refused")
+        await let_pass(clock, lambda: failure(server) != "")
         text = b"the job cannot be stored: a store in memory could not be written: the disk is full"
         await client.expect(P.ERROR, b"QUEUE_ERROR", text)
         # At once, from now on.
@@ -193,32 +248,37 @@ async def test_a_failing_store_refuses_submissions_and_nothing_else(
         assert (handle, b"foreground") == await worker.grab()
         store.failure = ""
         await until(lambda: not store.content)
-        await until(lambda: not server.statistics().store.refusing)  # type: ignore[union-attr] # there is one
+        await until(lambda: not refusing(server))
         await client.submit_background(b"f", b"after")
 
     assert [b"after"] == [job.workload for job in store.content.values()]
     caplog.clear()
 
 
-async def test_a_refused_job_does_not_come_back_though_it_was_stored(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_job_does_not_come_back_though_it_was_stored(
+    caplog: pytest.LogCaptureFixture, clock: MockClock
+) -> None:
     store = MemoryStore()
-    async with open_server(store, QUICK) as server, connect(server) as client:
+    async with open_server(store, LIMITED) as server, connect(server) as client:
         store.loses_answers = True
         store.failure = "the connection broke"
         await ask_background(client)
-        assert P.ERROR == (await client.receive())[0]
+        await until(lambda: failure(server) != "")
         assert [b"w"] == [job.workload for job in store.content.values()]
+        clock.jump(STORE_SECONDS)
+        assert P.ERROR == (await client.receive())[0]
         store.failure = ""
         await until(lambda: not store.content)
     caplog.clear()
 
 
-async def test_a_slow_commit_refuses_who_waits_too_long(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_commit_refuses_who_waits_too_long(caplog: pytest.LogCaptureFixture, clock: MockClock) -> None:
     store = MemoryStore()
-    async with open_server(store, QUICK) as server, connect(server) as client:
+    async with open_server(store, LIMITED) as server, connect(server) as client:
         store.hold()
         await ask_background(client)
-        text = b"the job cannot be stored: a store in memory has not stored anything for 1 seconds"
+        await let_pass(clock, lambda: lag(server) > 0)
+        text = b"the job cannot be stored: a store in memory has not stored anything for %d seconds" % STORE_SECONDS
         await client.expect(P.ERROR, b"QUEUE_ERROR", text)
         store.go_on()
         # It was stored meanwhile, so it is removed.
@@ -242,10 +302,12 @@ async def test_what_happens_at_a_hard_stop_is_stored() -> None:
 
 async def test_a_hard_stop_does_not_wait_for_a_store_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
-    async with open_server(store, QUICK) as server, connect(server) as client:
+    options = attrs.evolve(PATIENT, store_timeout=0.2)
+    async with open_server(store, options) as server, connect(server) as client:
         store.hold()
         await ask_background(client)
-        await until(lambda: committing(server) == 1)
+        # So little time may be over before this is seen.
+        await until(lambda: committing(server) == 1 or refusing(server))
     store.go_on()
     assert ["a store in memory: what happened last could not be stored: it is slow"] == [
         message for message in caplog.messages if "could not be stored" in message

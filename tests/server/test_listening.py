@@ -15,7 +15,7 @@ import trustme
 from gearman_trio import Abilities, Listen, ServersUnavailable, TlsOptions, blocking, open_admin, open_client
 from gearman_trio.errors import ConfigError
 from gearman_trio.server import ServerOptions, open_listeners
-from gearman_trio.transport import Address
+from gearman_trio.transport import Address, connect_socket
 from gearman_trio.worker import open_worker
 
 from ..patience import PATIENCE
@@ -53,6 +53,36 @@ def certificates(tmp_path: Path) -> Certificates:
         TlsOptions(certificate=tmp_path / "server.pem", ca=tmp_path / "ca.pem"),
         TlsOptions(certificate=tmp_path / "peer.pem", ca=tmp_path / "ca.pem"),
     )
+
+
+class Accepting(trio.abc.Listener[trio.SocketStream]):
+    """A listener that remembers what it has accepted."""
+
+    def __init__(self, listener: trio.SocketListener) -> None:
+        self.listener = listener
+        self.accepted: list[trio.SocketStream] = []
+
+    async def accept(self) -> trio.SocketStream:
+        stream = await self.listener.accept()
+        self.accepted.append(stream)
+        return stream
+
+    async def aclose(self) -> None:
+        await self.listener.aclose()
+
+
+async def test_small_packets_are_sent_at_once() -> None:
+    """By neither side are they held back until the one before was acknowledged: TCP_NODELAY."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    accepting = Accepting(listener)
+    port = listener.socket.getsockname()[1]
+    async with open_tcp_server(listeners=[accepting]):
+        ours = await connect_socket(Address("127.0.0.1", port))
+        async with ours, open_client(f"127.0.0.1:{port}") as client:
+            assert b"hello" == await client.echo(b"hello")
+            streams = [ours, *accepting.accepted]
+
+            assert [1] * 3 == [stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for stream in streams]
 
 
 async def echo(address: Address, tls: TlsOptions | None = None) -> None:

@@ -98,10 +98,10 @@ async def test_the_log_says_how_far_it_has_come(
         await until(lambda: restored(server) == 5000)
         await until(lambda: "all 5000" in caplog.text)
     assert [
-        "a store in memory: 2000 jobs are back, more to come",
-        "a store in memory: 4000 jobs are back, more to come",
-        "a store in memory: all 5000 jobs are back",
-    ] == [message for message in caplog.messages if "are back" in message]
+        ("NOTICE", "a store in memory: 2000 jobs are back, more to come"),
+        ("NOTICE", "a store in memory: 4000 jobs are back, more to come"),
+        ("NOTICE", "a store in memory: all 5000 jobs are back"),
+    ] == [(record.levelname, record.message) for record in caplog.records if "are back" in record.message]
 
 
 @pytest.mark.parametrize("spill_bytes", [0, 10])

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack
+from itertools import count
 
 import pytest
 
 from .databases import Database, MariaDB, PostgreSQL, running
 from .keyvalue import Memcached, Redis
+
+numbers = count(1)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """One that no other test has used."""
+    return f"test{next(numbers)}"
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,12 @@ from typing import TypeVar
 import psycopg
 import pymysql
 
+from gearman_trio.storage import BadRow, StoredJob, make_store
+
 from ..patience import PATIENCE
 from ..peers import free_port, require
 
-__all__ = ["Database", "MariaDB", "PostgreSQL", "running"]
+__all__ = ["Database", "MariaDB", "PostgreSQL", "content", "running"]
 
 D = TypeVar("D", bound="Database")
 
@@ -157,7 +159,7 @@ class MariaDB(Database):
             "CREATE USER IF NOT EXISTS gearman@localhost IDENTIFIED BY 'secret';\n"
             "GRANT ALL ON jobs.* TO gearman@localhost;\n"
             "CREATE USER IF NOT EXISTS admin@localhost IDENTIFIED BY 'secret';\n"
-            "GRANT ALL ON *.* TO admin@localhost;\n"
+            "GRANT ALL ON *.* TO admin@localhost WITH GRANT OPTION;\n"
         )
         script.chmod(0o644)
         data = f"--datadir={self.folder / 'data'}"
@@ -210,3 +212,10 @@ def _postgres(program: str) -> str:
     """A program of PostgreSQL, which Debian keeps out of the PATH so that several versions fit."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
     return str(found[-1]) if found else shutil.which(program) or require(program)
+
+
+def content(url: str) -> list[StoredJob | BadRow]:
+    """What a store holds, whether a job server has it open or not."""
+    store = make_store(url)
+    assert store is not None
+    return list(store.rows())

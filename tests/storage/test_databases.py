@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, StoredJob, make_store
+from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, make_store
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import Database, MariaDB, PostgreSQL
+from ..cli.certificates import Certificates, make_certificates
+from .databases import Database, MariaDB, PostgreSQL, content, running
 from .proxy import Network, network
 from .test_sqlite import adds, job
 
@@ -35,10 +40,6 @@ def make(url: str) -> Store:
     store = make_store(url)
     assert store is not None
     return store
-
-
-def content(url: str) -> list[StoredJob | BadRow]:
-    return list(make(url).rows())
 
 
 @pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
@@ -118,6 +119,31 @@ def test_a_newer_schema_is_refused(url: str) -> None:
         make(url).info()
 
 
+def test_tables_of_an_older_version_are_migrated_with_their_jobs(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store: Any = make(url)
+    store.open("server")
+    store.commit(adds(job(1), job(2)))
+    store.close()
+    steps = [
+        *store._steps(),
+        ["ALTER TABLE {t}_jobs ADD COLUMN IF NOT EXISTS note INT"],
+        ["CREATE TABLE IF NOT EXISTS {t}_new (x INT)"],
+    ]
+    monkeypatch.setattr(type(store), "_steps", lambda self: steps)
+    monkeypatch.setattr("gearman_trio.storage.sql._SCHEMA", 3)
+
+    with pytest.raises(StorageError, match="older version, 1; a job server that opens it brings them to 3"):
+        store.info()
+    # A second time there is nothing to do.
+    for _ in range(2):
+        store.open("server")
+        store._db.cursor().execute(store._sql("SELECT note, x FROM {t}_jobs, {t}_new"))
+        store._db.commit()
+        store.close()
+    assert 3 == store.info().schema
+    assert [job(1), job(2)] == content(url)
+
+
 def test_a_store_that_was_never_made(url: str) -> None:
     with pytest.raises(StorageError, match="holds no jobs of gearman_trio: it has no table"):
         make(url).info()
@@ -161,6 +187,19 @@ def test_what_is_no_job_is_refused(mariadb: MariaDB, wrong: dict[str, Any]) -> N
     assert [job(3)] == content(url)
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=str)
+@pytest.mark.parametrize("wrong", [{"handle": 5}, {"priority": "1'"}, {"error": 5}], ids=str)
+def test_what_is_no_job_is_refused_by_postgresql(postgresql: PostgreSQL, wrong: dict[str, Any], count: int) -> None:
+    url = f"{postgresql.url}?table=test{next(numbers)}"
+    store = make(url)
+    store.open("server")
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(adds(*[job(row)._replace(**wrong) for row in range(1, 1 + count)]))
+    store.commit(adds(job(3)._replace(run_at=0)))
+    store.close()
+    assert [job(3)] == content(url)
+
+
 def test_a_bad_row_is_told(url: str) -> None:
     store: Any = make(url)
     store.open("server")
@@ -194,9 +233,18 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("mysql://h:port/d", "Port could not be cast"),
-        ("mysql://user:secret@h", "got no database for 'h'"),
-        ("mysql://h/d?tabel=x", "option 'tabel' is not known; expected table, unix_socket, durability"),
+        ("mysql://h:port/d", "expected mysql://USER:PASSWORD@HOST:PORT/DATABASE"),
+        ("mysql://user:secret@h", r"store 'mysql://user:\*\*\*@h': .*got no database"),
+        (
+            "mysql://h/d?tabel=x",
+            "option 'tabel' is not known; expected ssl_ca, ssl_cert, .*, table, unix_socket, durab",
+        ),
+        ("mysql://h/d?ssl_mode=some", "ssl_mode: expected disabled, required, verify_ca, verify_identity, got 'some'"),
+        ("mysql://h/d?ssl_ca=/nowhere", "ssl_ca: expected a file that can be read, got '/nowhere'"),
+        ("mysql://h/d?ssl_key=/dev/null", "ssl_key: expected ssl_cert too"),
+        ("mysql://h/d?ssl_ca=/dev/null", "ssl_ca, ssl_cert or ssl_key: "),
+        ("postgresql://h/d?tabel=x", 'invalid URI query parameter: "tabel"'),
+        ("postgresql://h:port/d", "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
         ("postgresql://h/d?table=a;b", "table: expected up to 41 letters"),
     ],
 )
@@ -210,6 +258,135 @@ def test_options_of_libpq_may_have_blanks(postgresql: PostgreSQL) -> None:
     store.open("server")
     assert ("1234kB",) == store._db.execute("SHOW work_mem").fetchone()
     store.close()
+
+
+def test_the_case_of_a_table_name_does_not_make_two_stores_of_one(postgresql: PostgreSQL) -> None:
+    number = next(numbers)
+    store, other = (make(f"{postgresql.url}?table={name}{number}") for name in ("Case", "cASE"))
+    store.open("server")
+    store.commit(adds(job(1)))
+
+    with pytest.raises(StorageError, match="in use by another job server"):
+        other.open("other")
+
+    store.close()
+    assert 2 == other.open("other").next_row
+    other.close()
+
+
+def test_two_schemas_of_a_database_are_two_stores(postgresql: PostgreSQL) -> None:
+    stores = []
+    for name in ("first", "second"):
+        with psycopg.connect(postgresql.url) as admin:
+            admin.execute(f"CREATE SCHEMA IF NOT EXISTS {name}".encode())
+        stores.append(make(f"{postgresql.url}?table=same&options=-c%20search_path%3D{name}"))
+        stores[-1].open(name)
+        stores[-1].commit(adds(job(1, name.encode())))
+    for store in stores:
+        store.close()
+
+    assert [[job(1, b"first")], [job(1, b"second")]] == [list(store.rows()) for store in stores]
+
+
+def test_what_mysql_8_needs_to_log_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(**_: object) -> None:
+        raise RuntimeError("'cryptography' package is required for caching_sha2_password auth methods")
+
+    monkeypatch.setattr("pymysql.connect", connect)
+
+    with pytest.raises(StorageError, match=r"'cryptography' package is required.*pip install 'PyMySQL\[rsa\]'"):
+        make("mysql://user:secret@h/d").info()
+
+
+def test_what_no_driver_says_that_it_raises(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make(url)
+    store.open("server")
+
+    def write(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "_write", write)
+        with pytest.raises(StorageError, match=r"could not be written: IndexError\('index out of range'\)"):
+            store.commit(adds(job(1)))
+    store.commit(adds(job(1)))
+    store.close()
+    assert [job(1)] == content(url)
+
+
+def test_a_name_tells_where_the_options_say_that_the_database_is() -> None:
+    url = "postgresql:///d?host=/run/postgresql&port=7&user=me&password=secret&sslmode=require"
+
+    assert "postgresql:///d?host=/run/postgresql&port=7" == make(url).name
+
+
+def test_a_host_of_ipv6_is_shown_in_brackets() -> None:
+    assert "mysql://[::1]:3306/d" == make("mysql://user:secret@[::1]/d").name
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Generator[Certificates]:
+    # Not in pytest's folders, which the server may not enter.
+    with TemporaryDirectory(prefix="gearman-trio-") as folder:
+        Path(folder).chmod(0o755)
+        made = make_certificates(Path(folder))
+        Path(made.key).chmod(0o644)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def secure(certificates: Certificates) -> Generator[MariaDB]:
+    """A server with a certificate for 127.0.0.1, which listens at 127.0.0.2 too."""
+
+    class Secure(MariaDB):
+        def command(self) -> list[str]:
+            return [
+                *super().command(),
+                f"--ssl-cert={certificates.certificate}",
+                f"--ssl-key={certificates.key}",
+                "--bind-address=127.0.0.1,127.0.0.2",
+            ]
+
+    with running(Secure) as server:
+        yield server
+
+
+class TestMySQLOverTLS:
+    @pytest.mark.parametrize("mode", ["", "required", "VERIFY_CA", "verify_identity"])
+    def test_connections_are_encrypted(self, secure: MariaDB, certificates: Certificates, mode: str) -> None:
+        store: Any = make(f"{secure.url}?ssl_ca={certificates.ca}" + (f"&ssl_mode={mode}" if mode else ""))
+        store.open("server")
+        cursor = store._db.cursor()
+        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+        assert cursor.fetchone()[1]
+        store.close()
+
+    @pytest.mark.parametrize(
+        ("host", "options"), [("127.0.0.1", "ssl_ca={other}"), ("127.0.0.2", "ssl_ca={ca}")], ids=["other CA", "name"]
+    )
+    def test_a_certificate_of_somebody_else_is_refused(
+        self, secure: MariaDB, certificates: Certificates, host: str, options: str
+    ) -> None:
+        where = options.format(ca=certificates.ca, other=certificates.other_ca)
+        with pytest.raises(StorageError, match="certificate verify failed"):
+            make(f"{secure.url.replace('127.0.0.1', host)}?{where}").open("server")
+
+    def test_a_key_with_a_password_is_refused(self, certificates: Certificates, tmp_path: Path) -> None:
+        key = serialization.load_pem_private_key(Path(certificates.key).read_bytes(), None)
+        locked = tmp_path / "locked.pem"
+        locked.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+        with pytest.raises(ConfigError, match="ssl_ca, ssl_cert or ssl_key: "):
+            make(f"mysql://h/d?ssl_cert={certificates.certificate}&ssl_key={locked}")
+
+    def test_a_server_without_it_is_refused(self, mariadb: MariaDB) -> None:
+        with pytest.raises(StorageError, match=r"TLS|SSL is required"):
+            make(f"{mariadb.url}?ssl_mode=required").open("server")
 
 
 def test_a_database_that_is_not_there(database: Database) -> None:

@@ -21,6 +21,7 @@ import pytest
 import trio
 from pymemcache.exceptions import MemcacheServerError
 
+from gearman_trio import StorageError
 from gearman_trio.protocol import PacketType
 from gearman_trio.server import Server, ServerOptions, serve
 from gearman_trio.storage import Store, make_store
@@ -171,6 +172,16 @@ class TestSQLite:
                     workload=bytes(100_000),
                 )
             )
+
+    def test_the_disk_is_read_only(self) -> None:
+        with small_disk() as folder:
+            store = store_of(f"sqlite:{folder}/jobs.db")
+            store.open("server")
+            store.close()
+            subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+            with pytest.raises(StorageError, match=r"cannot be opened: '.*/jobs.db-lock': Read-only file system"):
+                store.open("server")
 
 
 @pytest.fixture(params=["postgresql", "mariadb", "redis_server"])

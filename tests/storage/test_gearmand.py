@@ -249,11 +249,11 @@ def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
         ("gearmand+tokyo:a", r"expected a URL that begins with gearmand\+mariadb:, .*gearmand\+valkey:"),
         ("gearmand+sqlite:a?table=a;b", "table: expected up to 41 letters"),
         ("gearmand+sqlite:a?prefix=b", "option 'prefix' is not known; expected table, durability"),
-        ("gearmand+mysql://user:secret@h", "got no database for 'h'"),
+        ("gearmand+mysql://user:secret@h", "got no database"),
         ("gearmand+memcached://h?table=a", "option 'table' is not known; expected functions, prefix, durability"),
         ("gearmand+memcached:", "got server ''"),
         ("gearmand+postgresql://h/d?table=a b", "table: expected up to 41 letters"),
-        ("gearmand+redis://user:secret@h:port", r"store 'redis://user:\*\*\*@h:port': Port could not be cast"),
+        ("gearmand+redis://user:secret@h:port", r"store 'redis://user:\*\*\*@h:port': expected redis://USER"),
     ],
 )
 def test_what_is_no_queue(source: str, text: str, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from math import inf
 from pathlib import Path
 from subprocess import Popen
@@ -20,7 +19,7 @@ from gearman_trio.storage.memcached import MemcachedStore
 from gearman_trio.storage.memcached_server import Index, MemcachedServer
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
-from .databases import running
+from .databases import content, running
 from .keyvalue import Memcached
 from .proxy import network
 from .test_sqlite import adds, job
@@ -29,18 +28,10 @@ needs_memcached = [pytest.mark.interop, pytest.mark.slow]
 
 Make = Callable[[], Store]
 
-numbers = count(1)
-
 
 @pytest.fixture
 def servers(memcached: list[Memcached]) -> list[Memcached]:
     return memcached
-
-
-@pytest.fixture
-def prefix() -> str:
-    """One that no other test has used."""
-    return f"test{next(numbers)}"
 
 
 @pytest.fixture(params=[1, 3], ids=["one", "three"])
@@ -56,10 +47,6 @@ def make(url: str) -> MemcachedStore:
     store = make_store(url)
     assert isinstance(store, MemcachedStore)
     return store
-
-
-def content(url: str) -> list[StoredJob | BadRow]:
-    return list(make(url).rows())
 
 
 def opened(url: str, *jobs: StoredJob) -> MemcachedStore:

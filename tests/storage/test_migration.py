@@ -117,3 +117,10 @@ def test_what_cannot_be_moved(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=text):
         migrate(source, dest)
+
+
+def test_a_source_that_is_not_there_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"a\.db cannot be read"):
+        migrate(f"sqlite:{tmp_path}/a.db", f"sqlite:{tmp_path}/b.db")
+
+    assert [] == list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from itertools import count
 
 import pytest
 import redis
@@ -14,16 +13,17 @@ from gearman_trio.core import JobUpdate
 from gearman_trio.storage import BadRow, Batch, Durability, Store, StoredJob, make_store, migrate
 from gearman_trio.storage.doubts import doubts
 from gearman_trio.storage.redis import RedisStore
+from gearman_trio.storage.redis_place import redis_url
+from gearman_trio.storage.registry import parse_url
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
+from .databases import content, running
 from .keyvalue import Redis
 from .test_sqlite import adds, job
 
 needs_redis = [pytest.mark.interop, pytest.mark.slow]
 
 Make = Callable[[], Store]
-
-numbers = count(1)
 
 
 @pytest.fixture
@@ -38,12 +38,6 @@ def client(server: Redis) -> Generator[redis.Redis]:
 
 
 @pytest.fixture
-def prefix() -> str:
-    """One that no other test has used."""
-    return f"test{next(numbers)}"
-
-
-@pytest.fixture
 def url(server: Redis, prefix: str) -> str:
     return f"{server.url}?prefix={prefix}"
 
@@ -52,10 +46,6 @@ def make(url: str) -> RedisStore:
     store = make_store(url)
     assert isinstance(store, RedisStore)
     return store
-
-
-def content(url: str) -> list[StoredJob | BadRow]:
-    return list(make(url).rows())
 
 
 def opened(url: str, *jobs: StoredJob) -> RedisStore:
@@ -322,18 +312,68 @@ def test_settings_that_keep_less_than_was_asked_for(changes: dict[str, str], dur
     assert all(word in doubt for word, doubt in zip(words, found, strict=True))
 
 
-@pytest.mark.parametrize("url", ["valkey://h/2", "redis://user:secret@h/2"])
-def test_a_name_shows_no_password(url: str) -> None:
-    assert "redis://h/2" == make(url).name
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("valkey://h/2", "redis://h/2"),
+        ("redis://user:secret@h/2", "redis://h/2"),
+        ("redis://user:secret@/2?unix_socket=/run/redis.sock", "redis:///run/redis.sock"),
+    ],
+)
+def test_a_name_shows_no_password(url: str, name: str) -> None:
+    assert name == make(url).name
+
+
+@pytest.mark.interop
+@pytest.mark.slow
+def test_what_redis_py_does_not_say_that_it_raises(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(url, job(1))
+
+    def writes(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisStore, "_writes", writes)
+        with pytest.raises(StorageError, match=r"could not be written: IndexError\('index out of range'\)"):
+            store.commit(adds(job(2)))
+    store.commit(adds(job(2)))
+    store.close()
+    assert [job(1), job(2)] == content(url)
+
+
+class _OnSocket(Redis):
+    def command(self) -> list[str]:
+        return [*super().command(), "--unixsocket", f"{self.folder}/socket"]
+
+
+@pytest.mark.interop
+@pytest.mark.slow
+def test_jobs_come_and_go_by_a_unix_socket() -> None:
+    with running(_OnSocket) as server:
+        url = f"redis:///3?unix_socket={server.folder}/socket"
+        opened(url, job(1)).close()
+
+        assert [job(1)] == content(url)
+        with server.client() as client:
+            assert ["db3"] == list(client.info("keyspace"))
+
+
+def test_a_unix_socket_is_what_redis_py_calls_so() -> None:
+    url = parse_url("redis://us%40er:pass@/2?unix_socket=/run/a b.sock&health_check_interval=9")
+
+    assert "unix://us%40er:pass@/run/a%20b.sock?health_check_interval=9&db=2" == redis_url(url, url.options)
 
 
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("redis://h/d?prefix=", "prefix: expected 1 to 100 printable ASCII characters without blanks, got ''"),
+        ("redis://h/0?prefix=", "prefix: expected 1 to 100 printable ASCII characters without blanks, got ''"),
         ("redis://h?prefix=a%20b", "prefix: expected"),
-        ("redis://user:secret@h:port", r"store 'redis://h:port': Port could not be cast"),
-        ("redis://h?prefiks=a", r"store 'redis://h': .*prefiks"),
+        ("redis://user:secret@h:port", r"store 'redis://user:\*\*\*@h:port': expected redis://USER"),
+        ("redis://h?prefiks=a", r"store 'redis://h': option 'prefiks' is not known to redis-py"),
+        ("redis://h/jobs", "with a number for the database, got 'jobs'"),
+        ("rediss://h?ssl_ca_certs=/nowhere", "ssl_ca_certs: expected a file that can be read, got '/nowhere'"),
+        ("rediss://h?ssl_cert_reqs=maybe", "store 'rediss://h': .*maybe"),
     ],
 )
 def test_a_url_that_cannot_be_used(url: str, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gearman_trio import ConfigError, StorageError
-from gearman_trio.storage import BadRow, Batch, Durability, SpilledJob, SQLiteStore, StoredJob
+from gearman_trio.storage import BadRow, Batch, Durability, SpilledJob, SQLiteStore, StoredJob, sqlite_tables
 from gearman_trio.testing import check_store_fault
 
 
@@ -133,6 +133,67 @@ def test_a_newer_schema_is_refused_and_left_alone(path: str) -> None:
     # The lock was let go.
     with pytest.raises(StorageError, match="newer version"):
         SQLiteStore(path).open("server")
+
+
+def test_tables_of_an_older_version_are_migrated_with_their_jobs(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = prepared(path)
+    later = [*sqlite_tables.MIGRATIONS, ["ALTER TABLE {t}_jobs ADD COLUMN note TEXT"], ["CREATE TABLE {t}_new (x)"]]
+    monkeypatch.setattr("gearman_trio.storage.sqlite.MIGRATIONS", later)
+    monkeypatch.setattr("gearman_trio.storage.sqlite.SCHEMA", 3)
+
+    with pytest.raises(StorageError, match="older version, 1; a job server that opens it brings them to 3"):
+        store.info()
+    # A second time there is nothing to do.
+    for _ in range(2):
+        store.open("server")
+        assert [job(row) for row in range(1, 6)] == rows(store)
+        store.close()
+    assert 3 == store.info().schema
+    execute(path, "SELECT note FROM gearman_jobs", "SELECT x FROM gearman_new")
+
+
+def test_the_case_of_a_table_name_means_nothing(path: str) -> None:
+    prepared(path)
+    store = SQLiteStore(path, table="GearMan")
+    store.open("server")
+
+    assert [job(row) for row in range(1, 6)] == rows(store)
+    store.close()
+
+
+def test_a_damaged_file_is_told_with_what_can_be_done(path: str) -> None:
+    prepared(path)
+    os.truncate(path, os.path.getsize(path) // 2)
+
+    with pytest.raises(StorageError, match=r"malformed; take a copy of it, and see what `sqlite3 FILE .recover` can"):
+        SQLiteStore(path).open("server")
+
+
+def test_nothing_is_stored_in_a_file_that_is_not_there_any_more(path: str) -> None:
+    @contextmanager
+    def fault() -> Generator[None]:
+        os.rename(path, f"{path}.away")
+        yield
+        os.rename(f"{path}.away", path)
+
+    check_store_fault(lambda: SQLiteStore(path), fault)
+
+
+def test_nothing_is_stored_where_another_file_has_taken_the_place(path: str) -> None:
+    store = SQLiteStore(path)
+    store.open("server")
+    Path(f"{path}.other").write_bytes(b"")
+    os.replace(f"{path}.other", path)
+
+    with pytest.raises(StorageError, match="its file was removed or replaced; put it back"):
+        store.commit(adds(job(1)))
+    store.close()
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="it is a folder; expected the path of a file"):
+        SQLiteStore(str(tmp_path)).open("server")
+    assert not Path(f"{tmp_path}-lock").exists()
 
 
 def test_a_file_that_is_no_database_is_refused(path: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,26 @@ class Page:
         folder = os.environ.get("GEARMAN_TRIO_SCREENSHOTS")
         if folder:
             await self.do(lambda driver: driver.save_screenshot(str(Path(folder) / f"{name}.png")))
+
+    @asynccontextmanager
+    async def screen(self, width: int, height: int = 740) -> AsyncIterator[None]:
+        """Show it on a screen of this size, which is a telephone's if it is narrow."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        await self.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size))
+        try:
+            yield
+        finally:
+            await self.do(lambda driver: driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {}))
+
+    @asynccontextmanager
+    async def preference(self, scheme: str) -> AsyncIterator[None]:
+        """Show it to somebody who prefers ``"dark"`` or ``"light"``."""
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        await self.do(lambda driver: driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted))
+        try:
+            yield
+        finally:
+            await self.do(lambda driver: driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []}))
 
     async def click(self, selector: str, text: str = "") -> None:
         """Click the first element that is selected and has just this text, when it is there."""

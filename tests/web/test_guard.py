@@ -130,6 +130,23 @@ async def test_addresses_of_one_network_count_together(autojump_clock: trio.test
     assert 200 == status(keeper, TOKEN, "2001:db8:0:1::1")
 
 
+async def test_addresses_of_ipv4_count_apart_also_where_both_kinds_come(autojump_clock: trio.testing.MockClock) -> None:
+    keeper = Keeper(TOKEN)
+
+    assert [401] * 10 + [429] == [status(keeper, "wrong", "::ffff:10.0.0.1") for _ in range(11)]
+    assert (429, 200) == (status(keeper, TOKEN, "10.0.0.1"), status(keeper, TOKEN, "::ffff:10.0.0.2"))
+
+
+async def test_guessing_is_logged_once_and_without_the_tokens(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Keeper(TOKEN)
+    for number in range(20):
+        status(keeper, f"wrong-{number}")
+
+    assert ["web: 10 wrong tokens came from 10.0.0.1; it is refused for a while"] == caplog.messages
+
+
 async def test_addresses_beyond_number_share_their_guesses(autojump_clock: trio.testing.MockClock) -> None:
     keeper = Keeper(TOKEN)
     for number in range(1000):

@@ -46,14 +46,14 @@ async def test_changes_are_shown_without_loading_again(page: Page) -> None:
     await submit(page.site, "reverse", "reverse", "resize")
 
     await page.until(WAITING, "3")
-    waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker can take these"]
-    assert waiting == (await page.run(ROWS))[0][:9]
-    assert 2 == await page.run("return document.querySelectorAll('#functions tr.stalled').length")
+    waiting = ["reverse", "0", "2", "0", "0", "0", "0", "0", "no worker"]
+    await page.until(f"{ROWS}[0]?.slice(0, 9)", waiting)
+    await page.until("return document.querySelectorAll('#functions tr.stalled').length", 2)
     await page.picture("few")
     async with open_worker(abilities, page.site.server.url, client_id="worker-1"):
         await page.until(WAITING, "1")
         await page.until("return document.querySelectorAll('#functions tr.stalled').length", 1)
-        assert ["resize", "reverse"] == await page.run(NAMES)
+        await page.until(NAMES, ["resize", "reverse"])
         await page.visit("workers")
         worker = "return document.querySelector('#workers tbody tr')?.cells[0].textContent"
         await page.until(worker, "worker-1")
@@ -96,8 +96,11 @@ async def test_many_functions_are_filtered_and_sorted_by_keyboard(page: Page) ->
         driver.find_element(By.CSS_SELECTOR, "#functions th button").send_keys(Keys.ENTER)
 
     await page.do(sort_by_name)
-    assert matching == await page.run(NAMES)
-    assert "ascending" == await page.run("return document.querySelector('#functions th').ariaSort")
+    await page.until(NAMES, matching)
+    await page.until("return document.querySelector('#functions th').ariaSort", "ascending")
+    await page.type("#filter", "x")
+    empty = "return [...document.querySelectorAll('.empty')].filter(p => !p.hidden).map(p => p.textContent)"
+    await page.until(empty, ["Nothing that is shown here holds “12x”."])
 
 
 async def test_dark_and_light(page: Page) -> None:
@@ -117,13 +120,9 @@ async def test_dark_and_light(page: Page) -> None:
 async def test_narrow_screen_needs_no_scrolling_sideways(page: Page) -> None:
     await submit(page.site, "a-function-with-a-name-that-is-rather-long-for-a-telephone" * 3)
     await page.until(WAITING, "1")
-    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size))
-    try:
+    async with page.screen(360):
         assert 360 == await page.run("return document.documentElement.scrollWidth")
         await page.picture("narrow")
-    finally:
-        await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {}))
 
 
 async def test_charts_go_on(page: Page) -> None:

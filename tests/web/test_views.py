@@ -130,6 +130,13 @@ async def test_every_view_of_a_hundred_thousand_jobs(page: Page) -> None:
             await page.visit(view)
             await page.until(ROWS, rows)
             await page.picture(f"many-{view or 'overview'}")
+        await page.visit("server")
+        # Submitted, given to workers, and failed.
+        for count in ("200,000", "50,000", "1,000"):
+            await page.until(
+                f"return [...document.querySelectorAll('main dd')].some(e => e.textContent === '{count}')", True
+            )
+        await page.picture("many-server")
         nursery.cancel_scope.cancel()
 
 
@@ -205,6 +212,8 @@ async def test_job_has_a_view_of_its_own(page: Page) -> None:
         await page.until("return document.querySelector('main').textContent.includes('attempt 1 began')", True)
     await page.visit(f"job/{binary}")
     await page.until("return document.querySelector('pre')?.className", "hex")
+    # A line of sixteen bytes, with what they are as text, is seen whole.
+    await page.until("const pre = document.querySelector('pre'); return pre.scrollWidth <= pre.clientWidth", True)
     await page.picture("job-binary")
     page.site.server.operator.cancel(binary.encode())
     await page.until("return document.querySelector('main').textContent.includes('There is no such live job')", True)
@@ -359,15 +368,11 @@ async def test_page_of_a_mounted_application(chrome: Chrome, site: Site) -> None
 @pytest.mark.parametrize("view", VIEWS)
 async def test_narrow_screen_needs_no_scrolling_sideways(page: Page, view: str) -> None:
     await submit(page.site, 3, b"a-function-with-a-name-that-is-rather-long-for-a-telephone" * 3)
-    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size))
-    try:
+    async with page.screen(360):
         await page.visit(view)
         await page.until("return document.querySelector('nav a[aria-current]').hash", f"#/{view}")
         await page.until("return document.documentElement.scrollWidth", 360)
         await page.picture(f"narrow-{view or 'overview'}")
-    finally:
-        await page.do(lambda driver: driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {}))
 
 
 async def test_focus_stays_where_it_is_while_rows_change(page: Page) -> None:

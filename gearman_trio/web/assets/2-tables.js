@@ -1,8 +1,10 @@
 // ---- tables: rows are kept and changed in place, so that what has the focus keeps it ----
+const styleOf = (column) => [column.words ? "words" : "", column.class ?? ""].join(" ").trim();
+
 class Table {
-  // columns: {key, name, words, plain, show(row) -> text, fill(cell, row)}; plain ones cannot be sorted by.
+  // columns: {key, name, words, class, plain, show(row) -> text, fill(cell, row)}; plain ones cannot be sorted by.
   constructor({ name, columns, key, order = null, empty, describe = null, mark = () => "" }) {
-    Object.assign(this, { columns, key, describe, mark });
+    Object.assign(this, { columns, key, describe, mark, nothing: empty });
     this.sort = { key: order, up: false };
     this.filter = "";
     this.rows = [];
@@ -23,7 +25,7 @@ class Table {
   head() {
     const head = make("thead"), line = make("tr");
     for (const column of this.columns) {
-      const cell = make("th", undefined, column.words ? "words" : "");
+      const cell = make("th", undefined, styleOf(column));
       cell.scope = "col";
       if (column.plain || this.sort.key === null) cell.textContent = column.name;
       else cell.append(button(column.name, () => this.sortBy(column)));
@@ -68,12 +70,13 @@ class Table {
       if (this.body.children[index] !== line) this.body.insertBefore(line, this.body.children[index] ?? null);
     });
     this.table.hidden = rows.length === 0;
-    this.empty.hidden = rows.length !== 0;
+    this.empty.hidden = wanted.length !== 0;
+    setText(this.empty, rows.length ? `Nothing that is shown here holds “${this.filter}”.` : this.nothing);
   }
 
   line() {
     const line = make("tr");
-    for (const column of this.columns) line.append(make("td", undefined, column.words ? "words" : column.key === "actions" ? "actions" : ""));
+    for (const column of this.columns) line.append(make("td", undefined, styleOf(column)));
     return line;
   }
 

@@ -41,8 +41,10 @@ function filterBar(head, tables) {
 }
 
 const leftOff = (count) => (count ? ` · ${whole(count)} less busy ones not shown` : "");
-const remark = (row) => [row.stalled ? "no worker can take these" : "", row.paused ? "paused" : "",
+const remark = (row) => [row.stalled ? "no worker" : "", row.paused ? "paused" : "",
   row.max_queue?.some(Boolean) ? `limited to ${row.max_queue.join(", ")}` : ""].filter(Boolean).join(" · ");
+
+const unbroken = (text) => text.replace(" ", "\u00a0");
 
 const functionColumns = () => [
   { key: "function", name: "Function", words: true, fill: (cell, row) => fillLink(cell, row.function, place("queued", { function: row.function })) },
@@ -50,14 +52,14 @@ const functionColumns = () => [
   { key: "low", name: "Low", show: (row) => whole(row.low) }, { key: "scheduled", name: "Scheduled", show: (row) => whole(row.scheduled) },
   { key: "running", name: "Running", show: (row) => whole(row.running) },
   { key: "workers", name: "Workers", show: (row) => whole(row.workers) }, { key: "sleeping", name: "Asleep", show: (row) => whole(row.sleeping) },
-  { key: "note", name: "Note", show: (row) => row.note },
+  { key: "note", name: "Note", words: true },
   { key: "oldest", name: "Oldest waits", show: (row) => age(row.waiting_since) },
   { key: "in_per_second", name: "In/s", show: (row) => rate(row.in_per_second) },
   { key: "out_per_second", name: "Out/s", show: (row) => rate(row.out_per_second) },
-  { key: "p95", name: "Runs (p50, p95)", show: (row) => (row.p50 === null || row.p50 === undefined ? none : `${duration(row.p50)}, ${duration(row.p95)}`) },
+  { key: "p95", name: "Runs (p50, p95)", class: "pair", show: (row) => (row.p50 === null || row.p50 === undefined ? none : `${unbroken(duration(row.p50))}, ${unbroken(duration(row.p95))}`) },
   { key: "failed", name: "Failed", show: (row) => whole(row.failed ?? 0) },
   { key: "spark", name: "Waiting, last hour", plain: true, fill: (cell, row) => fillSpark(cell, live.sparks.get(row.function)) },
-  { key: "actions", name: "", plain: true, fill: (cell, row) => fillButtons(cell, row, [
+  { key: "actions", name: "", class: "actions", plain: true, fill: (cell, row) => fillButtons(cell, row, [
     { name: row.paused ? "Resume" : "Pause", does: pauseFunction }, { name: "Limit", does: limitFunction },
     { name: "Purge", danger: true, does: purgeFunction },
   ]) },
@@ -147,7 +149,7 @@ const server = () => {
       fill(store, kept ? [["Where", kept.name], ["State", kept.failure || (kept.refusing ? "refuses jobs" : kept.replaying ? "jobs are coming back" : "stores jobs")],
         ["Waits to be stored for", duration(kept.lag_seconds)], ["Commit takes, half of them", duration(kept.commit_seconds?.p50)],
         ["Commit takes, nearly all", duration(kept.commit_seconds?.p95)], ["Commits", whole(kept.commits)], ["Jobs added", whole(kept.added)],
-        ["Jobs removed", whole(kept.removed)], ["Rows in quarantine", whole(kept.quarantined)], ["Jobs being stored", whole(now.committing ?? 0)]]
+        ["Jobs removed", whole(kept.removed)], ["Rows put into quarantine", whole(kept.quarantined)], ["Jobs being stored", whole(now.committing ?? 0)]]
         : [["Where", "in memory only: queued jobs end with the server"]]);
       fill(counts, COUNTS.filter(([key]) => now.counters[key] !== undefined).map(([key, name]) => [name, whole(now.counters[key])]));
       charts.draw(live.samples);

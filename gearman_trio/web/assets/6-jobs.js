@@ -24,7 +24,7 @@ const sizeColumn = { key: "workload_bytes", name: "Workload", show: (row) => byt
 const attemptsColumn = { key: "attempts", name: "Attempts", show: (row) => whole(row.attempts) };
 const clientsColumn = { key: "clients", name: "Clients", show: (row) => whole(row.clients) };
 const workerName = (worker) => (worker ? worker.client_id || worker.address || `connection ${worker.connection}` : none);
-const buttons = (...actions) => ({ key: "actions", name: "", plain: true, fill: (cell, row) => fillButtons(cell, row, actions) });
+const buttons = (...actions) => ({ key: "actions", name: "", class: "actions", plain: true, fill: (cell, row) => fillButtons(cell, row, actions) });
 const CANCEL = { name: "Cancel", danger: true, does: cancelJob };
 
 const PAGES = {
@@ -97,10 +97,10 @@ const failed = (given) => {
   const table = new Table({
     name: "Failed", key: "handle", empty: "No job has failed lately.",
     columns: [jobColumn, functionColumn, uniqueColumn, { key: "ended_at", name: "Failed", show: (row) => `${age(row.ended_at)} ago` },
-      { key: "outcome", name: "How", show: outcome }, { key: "reason", name: "Why", words: true, show: (row) => row.reason || none },
+      { key: "outcome", name: "How", show: outcome }, { key: "reason", name: "Why", words: true, class: "wide", show: (row) => row.reason || none },
       { key: "ran_seconds", name: "Ran for", show: (row) => (row.ran_seconds === null ? none : duration(row.ran_seconds)) }, attemptsColumn,
       { key: "client_id", name: "Worker", words: true, show: (row) => (row.ran_seconds === null ? none : workerName(row)) },
-      { key: "actions", name: "", plain: true, fill: (cell, row) => {
+      { key: "actions", name: "", class: "actions", plain: true, fill: (cell, row) => {
         if (row.requeued_as) { delete cell.dataset.names; fillLink(cell, "submitted again", jobPlace(row.requeued_as)); }
         else fillButtons(cell, row, row.requeueable ? [{ name: "Submit again", does: resubmitJob }] : []);
       } }],
@@ -168,6 +168,8 @@ const job = (given, handle) => {
         ["In the store", found.stored === undefined ? none : found.stored ? "yes" : "no"], ["Reducer", found.reducer || none],
         ...(found.reason ? [["Why it failed", found.reason]] : [])])),
       card("Timeline", timeline(found)), workloadCard(found));
+    // Sixteen bytes a line take more room than a column has.
+    about.lastElementChild.classList.add("across");
   };
   const gone = () => {
     setText(state, "There is no such live job, and it is none of the last that failed. It may have completed.");
