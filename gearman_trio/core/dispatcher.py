@@ -286,10 +286,7 @@ class Dispatcher:
         return self._admin.shutdown
 
     def take_touched(self) -> list[Peer]:
-        """The peers whose outboxes were empty and are not any more, or may wait no more, each once.
-
-        Gone ones may be among them.
-        """
+        """The peers whose outboxes were empty and are not any more, each once; gone ones may be among them."""
         touched = self._touched[:]
         self._touched.clear()
         return touched

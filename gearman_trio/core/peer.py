@@ -65,7 +65,6 @@ class Peer:
         rows: the rest of a long answer that is being made, or `None`.
         urgent: whether anything in the outbox is to be sent at once.
         results: how many ends of jobs are among what need not be.
-        waiting: whether the runtime has left it in the outbox. It hears of the peer again when that may not go on.
         held: whether nothing may be put into the outbox, because of such an answer, because the answer to a submission
             waits for the store, or because the connection has ended. What is sent meanwhile waits in line: clients
             match answers by their order.
@@ -127,7 +126,6 @@ class Peer:
         "sleeping",
         "timeouts",
         "urgent",
-        "waiting",
         "wake_timer",
         "woken_for",
     )
@@ -153,7 +151,6 @@ class Peer:
         self.outbox_bytes: int = 0
         self.urgent: bool = False
         self.results: int = 0
-        self.waiting: bool = False
         self.admin: bool = False
         self.rows: Iterator[bytes] | None = None
         # What waits its turn. Invariant: empty unless `held`.
@@ -189,8 +186,8 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for this connection."""
-        self.urgent = True
         self.send_later(data, 0)
+        self.urgent = True
 
     def send_later(self, data: bytes, results: int) -> None:
         """Queue bytes that need not be sent at once; `results` is 1 for the end of a job, else 0. See `may_wait`."""
@@ -202,16 +199,13 @@ class Peer:
         self.outbox.append(data)
         self.outbox_bytes += len(data)
         self.results += results
-        if self.waiting and not self.may_wait:
-            self.waiting = False
-            self._touched.append(self)
 
     @property
     def may_wait(self) -> bool:
         """Whether the outbox may be sent a moment later, for more will come to be sent with it.
 
-        So it is where it holds nothing but few results beside the jobs that the client waits for still: whatever it
-        does with each of them, there is enough that goes on meanwhile.
+        So it is where it holds handles of foreground jobs, whose results are to follow, and few results beside the jobs
+        that the client waits for still: whatever it does with each of them, there is enough that goes on meanwhile.
         """
         return not self.urgent and self.results * _OTHERS <= len(self.attached)
 
@@ -341,7 +335,6 @@ class Peer:
         self.outbox_bytes = 0
         self.urgent = False
         self.results = 0
-        self.waiting = False
         return taken
 
     def count_received(self, size: int) -> None:

@@ -12,7 +12,7 @@ from .function import Function
 from .job import HIGH, LOW, NORMAL, Job
 from .peer import Peer
 from .registry import Registry
-from .replies import send_error, send_handle
+from .replies import handle_packet, send_error
 from .schedule import SCHEDULE_FIELDS, next_time, parse_field
 from .waking import Waking
 
@@ -193,7 +193,11 @@ class Submissions:
         else:
             registry.attach(job, client)
         if commits is None:
-            send_handle(client, _JOB_CREATED, job)
+            packet = handle_packet(_JOB_CREATED, job)
+            if background:
+                client.send(packet)
+            else:
+                client.send_later(packet, 0)
         else:
             commits.answer(client, job, now + self.epoch_offset, background=background)
         return created

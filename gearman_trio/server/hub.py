@@ -76,7 +76,7 @@ class Hub:
         # That of `trio.current_time`, which looks for it each time.
         self._now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._outlets: dict[Peer, Outlet] = {}
-        # Those whose outboxes wait for more, or did, perhaps more than once; and since when the first has waited.
+        # Those whose outboxes wait for more, and since when.
         self._waiting: list[Peer] = []
         self._waiting_since = 0.0
         self._sleep = trio.CancelScope()
@@ -128,8 +128,7 @@ class Hub:
     def flush(self) -> None:
         """To be called after each door, or after several: wakes whom they need, and sends what they brought about."""
         self._dispatcher.wake_due(self._now())
-        self._send_touched(wait=False)
-        self.flush_waiting()
+        self._send(wait=False)
         self._follow_up()
 
     def flush_round(self) -> None:
@@ -138,33 +137,33 @@ class Hub:
         self._dispatcher.wake_due(now)
         if not self._waiting:
             self._waiting_since = now
-        wait = now - self._waiting_since < _WAIT_SECONDS
-        self._send_touched(wait=wait)
-        if not wait:
-            self.flush_waiting()
+        self._send(wait=now - self._waiting_since < _WAIT_SECONDS)
         self._follow_up()
 
     def flush_waiting(self) -> None:
         """Send what waits: nothing more has come."""
         if self._waiting:
-            for peer in self._waiting:
-                if peer.waiting:
-                    self._send(peer)
-            self._waiting.clear()
+            self._send(wait=False)
 
-    def _send_touched(self, *, wait: bool) -> None:
-        """Send the outboxes, but for what may wait."""
+    def _send(self, *, wait: bool) -> None:
+        """Send the outboxes, those of workers first: what they do next is what clients wait for."""
+        outlets = self._outlets
+        clients = self._waiting
+        self._waiting = []
         for peer in self._dispatcher.take_touched():
+            if peer.abilities:
+                outlet = outlets.get(peer)
+                if outlet is not None:
+                    outlet.flush()
+            else:
+                clients.append(peer)
+        for peer in clients:
             if wait and peer.may_wait:
-                peer.waiting = True
                 self._waiting.append(peer)
             else:
-                self._send(peer)
-
-    def _send(self, peer: Peer) -> None:
-        outlet = self._outlets.get(peer)
-        if outlet is not None:
-            outlet.flush()
+                outlet = outlets.get(peer)
+                if outlet is not None:
+                    outlet.flush()
 
     def _follow_up(self) -> None:
         if self._on_unstored is not None and self._dispatcher.has_unstored():

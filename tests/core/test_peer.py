@@ -24,14 +24,22 @@ def end_job(worker: WirePeer, report: str = "WORK_COMPLETE", *rest: bytes) -> No
     worker.send(report, job.handle, *rest)
 
 
-@pytest.mark.parametrize("packet", ["SUBMIT_JOB", "SUBMIT_JOB_BG"])
-def test_a_handle_is_urgent(packet: str) -> None:
-    client, worker = busy(100)
-    end_job(worker, "WORK_COMPLETE", b"r")
-    before = client.end.may_wait
+@pytest.mark.parametrize("packet", ["SUBMIT_JOB", "SUBMIT_JOB_HIGH", "SUBMIT_JOB_LOW"])
+def test_the_handle_of_a_foreground_job_may_wait_for_its_result(packet: str) -> None:
+    client = Wire().peer()
     client.send(packet, b"f", b"", b"w")
 
-    assert (True, False) == (before, client.end.may_wait)
+    assert client.end.may_wait
+
+
+@pytest.mark.parametrize("packet", ["SUBMIT_JOB_BG", "ECHO_REQ"])
+def test_an_answer_that_nothing_follows_is_urgent(packet: str) -> None:
+    client = Wire().peer()
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+    client.send(packet, *([b"e"] if packet == "ECHO_REQ" else [b"f", b"", b"w"]))
+    client.send("SUBMIT_JOB", b"f", b"", b"w")
+
+    assert not client.end.may_wait
 
 
 def test_results_may_wait_while_there_are_eight_more_jobs_for_each() -> None:

@@ -1,4 +1,4 @@
-"""When outboxes are sent: at once, but for results that may wait for those that come soon."""
+"""When outboxes are sent: those of workers first, and what may wait together with what comes soon."""
 
 from __future__ import annotations
 
@@ -69,7 +69,28 @@ class Rig:
         return sent
 
 
+CREATED = ("client", ["JOB_CREATED"])
 ASSIGNED = ("worker", ["JOB_ASSIGN"])
+
+
+async def test_workers_come_first() -> None:
+    rig = Rig()
+    rig.submit()
+    rig.grab()
+    rig.hub.flush()
+
+    assert [ASSIGNED, CREATED] == rig.sent()
+
+
+async def test_handle_is_sent_with_the_result_of_the_next_round() -> None:
+    rig = Rig()
+    rig.submit()
+    rig.grab()
+    rig.hub.flush_round()
+    rig.complete()
+    rig.hub.flush_round()
+
+    assert [ASSIGNED, ("client", ["JOB_CREATED", "WORK_COMPLETE"])] == rig.sent()
 
 
 async def test_results_of_a_client_with_many_jobs_are_sent_together() -> None:
@@ -83,65 +104,52 @@ async def test_results_of_a_client_with_many_jobs_are_sent_together() -> None:
         rig.grab()
         rig.hub.flush_round()
 
-    assert [*[ASSIGNED] * 3, ("client", ["WORK_COMPLETE"] * 4), ASSIGNED] == rig.sent()
-
-
-def wait(rig: Rig) -> None:
-    """Let one result wait."""
-    rig.submit(30)
-    rig.grab()
-    rig.hub.flush()
-    rig.sent()
-    rig.complete()
-    rig.hub.flush_round()
-
-
-RESULT = ("client", ["WORK_COMPLETE"])
+    assert [ASSIGNED] * 4 + [("client", ["WORK_COMPLETE"] * 4)] == rig.sent()
 
 
 async def test_what_waits_is_sent_at_rest() -> None:
     rig = Rig()
-    wait(rig)
+    rig.submit()
+    rig.hub.flush_round()
     before = rig.sent()
     rig.hub.flush_waiting()
     at_rest = rig.sent()
     rig.hub.flush_waiting()
 
-    assert ([], [RESULT], []) == (before, at_rest, rig.sent())
+    assert ([], [CREATED], []) == (before, at_rest, rig.sent())
 
 
 async def test_what_waits_is_sent_by_any_other_flush() -> None:
     rig = Rig()
-    wait(rig)
-    rig.hub.flush()
-
-    assert [RESULT] == rig.sent()
-
-
-async def test_what_waits_is_sent_with_what_may_not_wait() -> None:
-    rig = Rig()
-    wait(rig)
     rig.submit()
     rig.hub.flush_round()
+    rig.hub.flush()
 
-    assert [("client", ["WORK_COMPLETE", "JOB_CREATED"])] == rig.sent()
+    assert [CREATED] == rig.sent()
 
 
 async def test_nothing_waits_for_more_than_half_a_millisecond(mock_clock: MockClock) -> None:
     rig = Rig()
-    wait(rig)
+    other = rig.connect("other")
+    rig.submit()
+    rig.hub.flush_round()
     mock_clock.jump(0.0004)
+    rig.receive(other, encode_request(P.SUBMIT_JOB, b"f", b"", b"w"))
     rig.hub.flush_round()
     before = rig.sent()
-    mock_clock.jump(0.0002)
+    mock_clock.jump(0.0001)
+    rig.hub.flush_round()
+    after = rig.sent()
+    rig.submit()
     rig.hub.flush_round()
 
-    assert ([], [RESULT]) == (before, rig.sent())
+    assert ([], [CREATED, ("other", ["JOB_CREATED"])], []) == (before, after, rig.sent())
 
 
 async def test_peer_that_leaves_is_not_waited_for() -> None:
     rig = Rig()
-    wait(rig)
+    rig.submit()
+    rig.hub.flush_round()
     rig.hub.disconnect(rig.client)
     rig.hub.flush_waiting()
 
