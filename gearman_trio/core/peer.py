@@ -24,7 +24,7 @@ _ROWS_AT_ONCE: Final = 1000
 #: A single packet may be larger.
 _MAX_BEHIND_BYTES: Final = 64 * 1024 * 1024
 
-#: How many jobs a client must still wait for, for each result that waits to be sent with the next ones.
+#: For how many more jobs a client must wait, for each result that waits to be sent with the next ones; and for handles.
 _OTHERS: Final = 8
 
 #: What a long answer that waits counts for.
@@ -205,9 +205,10 @@ class Peer:
         """Whether the outbox may be sent a moment later, for more will come to be sent with it.
 
         So it is where it holds handles of foreground jobs, whose results are to follow, and few results beside the jobs
-        that the client waits for still: whatever it does with each of them, there is enough that goes on meanwhile.
+        that the client waits for still: whatever it does with each of them, there is enough that goes on meanwhile.  A
+        client with few jobs in flight has nothing to be sent with, and to come back to it costs more.
         """
-        return not self.urgent and self.results * _OTHERS <= len(self.attached)
+        return not self.urgent and (self.results or 1) * _OTHERS <= len(self.attached)
 
     def answer(self, rows: Iterator[bytes]) -> None:
         """Send an answer made of rows: the first thousand now, the others with `go_on`, and nothing in between."""

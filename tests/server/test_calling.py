@@ -23,7 +23,7 @@ async def pumped(ask: Callable[[Caller], object]) -> None:
     caller = Caller("test")
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pump.run)
+            nursery.start_soon(pump.run, name="the pump")
             with caller.listening(pump):
                 done = trio.Event()
                 ask(caller)
@@ -145,7 +145,7 @@ async def test_answers_come_through_the_pump() -> None:
     tasks: list[str] = []
 
     def note(answer: Answer[int]) -> None:
-        tasks.append(f"{answer.take()} in {trio.lowlevel.current_task().coro.__name__}")
+        tasks.append(f"{answer.take()} in {trio.lowlevel.current_task().name}")
 
     def ask(caller: Caller) -> None:
         caller.begin(lambda: 1, note)
@@ -153,7 +153,7 @@ async def test_answers_come_through_the_pump() -> None:
 
     await pumped(ask)
 
-    assert ["1 in run", "2 in run"] == tasks
+    assert ["1 in the pump", "2 in the pump"] == tasks
 
 
 @pytest.mark.skipif(not pump_available, reason="there is no epoll")

@@ -11,6 +11,10 @@ from gearman_trio.server.hub import Hub
 P = PacketType
 
 
+#: So many jobs a client must wait for, lest its handles are sent at once.
+MANY = 8
+
+
 class Noting:
     """Sends nothing, but notes what it would send, in a list that several share."""
 
@@ -69,13 +73,13 @@ class Rig:
         return sent
 
 
-CREATED = ("client", ["JOB_CREATED"])
+CREATED = ("client", ["JOB_CREATED"] * MANY)
 ASSIGNED = ("worker", ["JOB_ASSIGN"])
 
 
 async def test_workers_come_first() -> None:
     rig = Rig()
-    rig.submit()
+    rig.submit(MANY)
     rig.grab()
     rig.hub.flush()
 
@@ -84,13 +88,21 @@ async def test_workers_come_first() -> None:
 
 async def test_handle_is_sent_with_the_result_of_the_next_round() -> None:
     rig = Rig()
-    rig.submit()
+    rig.submit(MANY)
     rig.grab()
     rig.hub.flush_round()
     rig.complete()
     rig.hub.flush_round()
 
-    assert [ASSIGNED, ("client", ["JOB_CREATED", "WORK_COMPLETE"])] == rig.sent()
+    assert [ASSIGNED, ("client", ["JOB_CREATED"] * MANY + ["WORK_COMPLETE"])] == rig.sent()
+
+
+async def test_handle_of_a_client_with_few_jobs_is_sent_at_once() -> None:
+    rig = Rig()
+    rig.submit()
+    rig.hub.flush_round()
+
+    assert [("client", ["JOB_CREATED"])] == rig.sent()
 
 
 async def test_results_of_a_client_with_many_jobs_are_sent_together() -> None:
@@ -109,7 +121,7 @@ async def test_results_of_a_client_with_many_jobs_are_sent_together() -> None:
 
 async def test_what_waits_is_sent_at_rest() -> None:
     rig = Rig()
-    rig.submit()
+    rig.submit(MANY)
     rig.hub.flush_round()
     before = rig.sent()
     rig.hub.flush_waiting()
@@ -121,7 +133,7 @@ async def test_what_waits_is_sent_at_rest() -> None:
 
 async def test_what_waits_is_sent_by_any_other_flush() -> None:
     rig = Rig()
-    rig.submit()
+    rig.submit(MANY)
     rig.hub.flush_round()
     rig.hub.flush()
 
@@ -131,24 +143,24 @@ async def test_what_waits_is_sent_by_any_other_flush() -> None:
 async def test_nothing_waits_for_more_than_half_a_millisecond(mock_clock: MockClock) -> None:
     rig = Rig()
     other = rig.connect("other")
-    rig.submit()
+    rig.submit(MANY)
     rig.hub.flush_round()
     mock_clock.jump(0.0004)
-    rig.receive(other, encode_request(P.SUBMIT_JOB, b"f", b"", b"w"))
+    rig.receive(other, *[encode_request(P.SUBMIT_JOB, b"f", b"", b"w")] * MANY)
     rig.hub.flush_round()
     before = rig.sent()
     mock_clock.jump(0.0001)
     rig.hub.flush_round()
     after = rig.sent()
-    rig.submit()
+    rig.submit(MANY)
     rig.hub.flush_round()
 
-    assert ([], [CREATED, ("other", ["JOB_CREATED"])], []) == (before, after, rig.sent())
+    assert ([], [CREATED, ("other", ["JOB_CREATED"] * MANY)], []) == (before, after, rig.sent())
 
 
 async def test_peer_that_leaves_is_not_waited_for() -> None:
     rig = Rig()
-    rig.submit()
+    rig.submit(MANY)
     rig.hub.flush_round()
     rig.hub.disconnect(rig.client)
     rig.hub.flush_waiting()

@@ -48,8 +48,12 @@ class Page:
         assert wanted == found
 
     async def visit(self, view: str) -> None:
-        """Go to a view by its link, or by an address of its own."""
-        await self.run(f"location.hash = '#/{view}'")
+        """Go to a view by its link, or by an address of its own; what was shown before is gone afterwards."""
+        await self.run(
+            f"const there = '#/{view}'; if (location.hash === there) return;"
+            "return new Promise(done => {"
+            " addEventListener('hashchange', () => done(), { once: true }); location.hash = there; })"
+        )
 
     async def picture(self, name: str) -> None:
         """Keep what it looks like, where somebody asks for it."""
