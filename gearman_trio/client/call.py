@@ -8,7 +8,7 @@ import trio
 
 from ..errors import GearmanError
 from ..protocol import PacketType
-from .session import Request
+from .session import ForegroundRequest, Request
 
 __all__ = ["Call", "ResultCall", "RunCall"]
 
@@ -24,8 +24,8 @@ class Call(Request):
 
     __slots__ = ("_error", "_task", "fields")
 
-    def __init__(self, expected: int, *, foreground: bool = False) -> None:
-        super().__init__(expected, foreground=foreground)
+    def __init__(self, expected: int) -> None:
+        super().__init__(expected)
         self._task: trio.lowlevel.Task | None = None
         self._error: GearmanError | None = None
         self.fields: list[bytes] = []
@@ -63,13 +63,13 @@ class Call(Request):
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class ResultCall(Call):
+class ResultCall(Call, ForegroundRequest):
     """A foreground job of which only the payload of its WORK_COMPLETE is wanted."""
 
     __slots__ = ("_result",)
 
     def __init__(self) -> None:
-        super().__init__(PacketType.JOB_CREATED, foreground=True)
+        super().__init__(PacketType.JOB_CREATED)
         self._result = b""
 
     def answered(self, fields: list[bytes]) -> None:

@@ -12,7 +12,7 @@ from ..names import JobHandle, UniqueId
 from ..protocol import PacketType
 from ..signature import Signature
 from .events import JobData, JobEvent, JobItem, JobStatus, JobWarning, parse_status
-from .session import Request
+from .session import ForegroundRequest
 
 __all__ = ["DEFAULT_MAX_UNREAD_BYTES", "ForegroundJob", "JobFeed", "TypedJob"]
 
@@ -35,7 +35,7 @@ class _Slot:
         self.status = status
 
 
-class JobFeed(Request):
+class JobFeed(ForegroundRequest):
     """Keeps what came for one watched job until somebody reads it, and wakes whoever waits.
 
     The mutable state: the handle, the unread events, and how the job ended.
@@ -44,7 +44,7 @@ class JobFeed(Request):
     __slots__ = ("_changed", "_error", "_events", "_max_unread", "_over", "_slot", "_unread", "handle", "result")
 
     def __init__(self, max_unread_bytes: int) -> None:
-        super().__init__(PacketType.JOB_CREATED, foreground=True)
+        super().__init__(PacketType.JOB_CREATED)
         self.handle: bytes | None = None
         self.result = b""
         self._error: GearmanError | None = None

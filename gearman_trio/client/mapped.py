@@ -11,7 +11,7 @@ from ..signature import Signature, signature_of
 from .connector import Connection
 from .mapping import Place
 from .options import CallOptions
-from .session import Request
+from .session import ForegroundRequest
 from .submission import ForegroundTemplate
 
 __all__ = ["MappedFunction", "MappedJob"]
@@ -57,7 +57,7 @@ class MappedFunction:
         return self._template
 
 
-class MappedJob(Request):
+class MappedJob(ForegroundRequest):
     """A foreground job of a mapping; its result is read when the consumer takes it.
 
     The mutable state is what came for the job, and whether that is all.
@@ -66,7 +66,7 @@ class MappedJob(Request):
     __slots__ = ("_error", "_on_end", "_parts", "_result", "_signature", "ended")
 
     def __init__(self, signature: Signature | None, on_end: Callable[[Place[Any]], None]) -> None:
-        super().__init__(_JOB_CREATED, foreground=True)
+        super().__init__(_JOB_CREATED)
         self._signature = signature
         self._on_end = on_end
         self._parts: list[bytes] | None = None

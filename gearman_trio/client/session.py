@@ -13,6 +13,7 @@ The rules of one connection:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final
 
@@ -20,7 +21,7 @@ from ..errors import GearmanError, JobFailed, JobLost, JobRaised, RemoteProtocol
 from ..protocol import PACKETS, PacketType, split_arguments
 from ..protocol.codec import OPAQUE, argument_patterns
 
-__all__ = ["APART", "Request", "Session"]
+__all__ = ["APART", "ForegroundRequest", "Request", "Session"]
 
 # Plain ints: they are compared for every packet.
 _JOB_CREATED: Final = int(PacketType.JOB_CREATED)
@@ -40,42 +41,45 @@ _FINAL: Final = frozenset([_WORK_COMPLETE, _WORK_FAIL, _WORK_EXCEPTION])
 APART: Final = argument_patterns([_WORK_DATA, _WORK_WARNING, _WORK_COMPLETE, _WORK_EXCEPTION])
 
 
-class Request:
-    """What the session tells of one request: an answer to it, and for a foreground job what happens then.
+class Request(ABC):
+    """What the session tells of one request: the answer to it, or why there is none.
 
-    Nothing is told of a request that is abandoned, and nothing after `completed` or `failed`.  Subclasses define what
-    they can be told: `progressed` and `completed` come to foreground requests only, so others do without.
+    Nothing is told of a request that is abandoned, and nothing after `failed`.
 
     Attributes:
         expected: the type of the packet that answers this request.
-        foreground: whether it submits a job whose packets come here.
         abandoned: whether nobody waits any longer.
         number: the number of its packet on the link, by which the session knows whether it was sent.
     """
 
-    __slots__ = ("abandoned", "expected", "foreground", "number")
+    __slots__ = ("abandoned", "expected", "number")
 
-    def __init__(self, expected: int, *, foreground: bool = False) -> None:
+    def __init__(self, expected: int) -> None:
         self.expected = expected
-        self.foreground = foreground
         self.abandoned = False
         self.number = 0
 
+    @abstractmethod
     def answered(self, fields: list[bytes]) -> None:
         """The job server answered with the expected packet; for a submission the one field is the handle."""
-        raise NotImplementedError
 
-    def progressed(self, kind: int, payload: bytes) -> None:
-        """WORK_DATA, WORK_STATUS or WORK_WARNING came for the job; the payload is what follows the handle."""
-        raise NotImplementedError
-
-    def completed(self, result: bytes) -> None:
-        """WORK_COMPLETE came for the job."""
-        raise NotImplementedError
-
+    @abstractmethod
     def failed(self, error: GearmanError) -> None:
         """The request was refused, the job failed, or the connection ended."""
-        raise NotImplementedError
+
+
+class ForegroundRequest(Request):
+    """The submission of a job whose packets come here, until `completed` or `failed`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def progressed(self, kind: int, payload: bytes) -> None:
+        """WORK_DATA, WORK_STATUS or WORK_WARNING came for the job; the payload is what follows the handle."""
+
+    @abstractmethod
+    def completed(self, result: bytes) -> None:
+        """WORK_COMPLETE came for the job."""
 
 
 class Session:
@@ -94,7 +98,7 @@ class Session:
         self._server = server
         self._replies: deque[Request] = deque()
         # Invariant: no list is empty, and the next copy of a packet is for the first of its list.
-        self._jobs: dict[bytes, list[Request]] = {}
+        self._jobs: dict[bytes, list[ForegroundRequest]] = {}
         self._opaque = b""
         self.strays = 0
 
@@ -200,7 +204,7 @@ class Session:
             raise RemoteProtocolError(f"{_name(kind)} came where {_name(request.expected)} or ERROR was expected")
         # One handle without a NUL is what nearly every answer is; the rest is for the table.
         fields = [body] if kind == _JOB_CREATED and b"\0" not in body else split_arguments(kind, body)
-        if request.foreground:
+        if isinstance(request, ForegroundRequest):
             self._jobs.setdefault(fields[0], []).append(request)
         self._replies.popleft()
         if not request.abandoned:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gearman_trio.client.session import APART, Request, Session
+from gearman_trio.client.session import APART, ForegroundRequest, Request, Session
 from gearman_trio.errors import (
     GearmanError,
     JobFailed,
@@ -26,16 +26,25 @@ P = PacketType
 class Recorder(Request):
     """Notes what it is told."""
 
-    __slots__ = ("ends", "told")
-
-    def __init__(self, expected: int = P.JOB_CREATED, *, foreground: bool = False) -> None:
-        super().__init__(expected, foreground=foreground)
+    def __init__(self, expected: int = P.JOB_CREATED) -> None:
+        super().__init__(expected)
         self.told: list[object] = []
         self.ends = 0
 
     def answered(self, fields: list[bytes]) -> None:
         self.told.append(fields)
-        self.ends += not self.foreground
+        self.ends += 1
+
+    def failed(self, error: GearmanError) -> None:
+        self.told.append(error)
+        self.ends += 1
+
+
+class JobRecorder(Recorder, ForegroundRequest):
+    """The same of a job, which goes on when it is answered."""
+
+    def answered(self, fields: list[bytes]) -> None:
+        self.told.append(fields)
 
     def progressed(self, kind: int, payload: bytes) -> None:
         self.told.append((PacketType(kind), payload))
@@ -44,13 +53,9 @@ class Recorder(Request):
         self.told.append(result)
         self.ends += 1
 
-    def failed(self, error: GearmanError) -> None:
-        self.told.append(error)
-        self.ends += 1
 
-
-def job() -> Recorder:
-    return Recorder(foreground=True)
+def job() -> JobRecorder:
+    return JobRecorder()
 
 
 def session_of(*requests: Request) -> Session:
@@ -334,7 +339,7 @@ def test_a_reply_without_a_request(packet: bytes, message: str) -> None:
 def test_whatever_comes_each_request_ends_exactly_once(
     expected: list[PacketType], packets: list[tuple[int, bytes]]
 ) -> None:
-    requests = [Recorder(kind, foreground=kind == P.JOB_CREATED) for kind in expected]
+    requests = [job() if kind == P.JOB_CREATED else Recorder(kind) for kind in expected]
     session = session_of(*requests)
     with suppress(RemoteProtocolError):
         session.receive(packets)
