@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -29,12 +30,12 @@ class DataEncoder:
     @classmethod
     def encode(cls, encodable_object: Any) -> Any:
         """Bytes, or a ``str`` that is sent as UTF-8, for an object."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{cls.__name__} only decodes: it defines no encode")
 
     @classmethod
     def decode(cls, decodable_string: Any) -> Any:
         """An object for bytes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{cls.__name__} only encodes: it defines no decode")
 
 
 class NoopEncoder(DataEncoder):
@@ -53,7 +54,7 @@ class NoopEncoder(DataEncoder):
         return decodable_string
 
 
-class GearmanConnectionManager:
+class GearmanConnectionManager(ABC):
     """The base of clients, workers and administrative clients; none of them connects before it must.
 
     Attributes:
@@ -105,9 +106,9 @@ class GearmanConnectionManager:
         self.connection_list.append(connection)
         return connection
 
+    @abstractmethod
     def shutdown(self) -> None:
         """Close every connection; the next call makes them again."""
-        raise NotImplementedError
 
     def on_gearman_error(self, error_code: str, error_text: str) -> bool:
         """Called when a job server answered ERROR; logs it. The result means nothing."""
