@@ -6,28 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import trio
 
-from gearman_trio import Abilities, Job, JobError, open_worker
+from gearman_trio import JobError, open_worker
 
 from .browser import Page
+from .functions import VIEWS, abilities
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
-
-VIEWS = ["", "running", "queued", "scheduled", "failed", "workers", "server"]
-
-abilities = Abilities()
-
-
-@abilities.function
-async def resize(workload: bytes, job: Job) -> None:
-    await job.status(3, 4)
-    await trio.sleep_forever()
-
-
-@abilities.function
-async def fail(workload: bytes) -> None:
-    raise ValueError("the picture is broken: a PNG was expected, and something else came")
 
 
 # Text whose contrast with what is behind it is less than WCAG 2.1 asks for, rule 1.4.3: 4.5, or 3 where it is large.

@@ -22,28 +22,15 @@ from gearman_trio.web import make_app
 
 from .browser import STATE, Page
 from .conftest import TOKEN, Site
+from .functions import VIEWS, abilities
 
 P = PacketType
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop]
 
-VIEWS = ["", "running", "queued", "scheduled", "failed", "workers", "server"]
 ROWS = "return document.querySelectorAll('main table tbody tr').length"
 NOTE = "return document.getElementById('notice').textContent"
 TITLE = "return document.querySelector('main h2')?.textContent.trim()"
-
-abilities = Abilities()
-
-
-@abilities.function
-async def resize(workload: bytes, job: Job) -> None:
-    await job.status(3, 4)
-    await trio.sleep_forever()
-
-
-@abilities.function
-async def fail(workload: bytes) -> None:
-    raise ValueError("the picture is broken")
 
 
 async def ask_all(site: Site, requests: Iterable[bytes], answers: int) -> None:
