@@ -37,7 +37,7 @@ class _Way:
     """One way to use one library.
 
     Attributes:
-        library: its name.
+        package: the name of the library.
         way: how it is used.
         depth: how many jobs are in flight at once.
         driver: the command that does it, up to its arguments.
@@ -45,7 +45,7 @@ class _Way:
         share: the part of the jobs that it gets, where all of them would take too long.
     """
 
-    library: str
+    package: str
     way: str
     depth: int
     driver: Sequence[str] = ()
@@ -54,7 +54,7 @@ class _Way:
 
     @property
     def name(self) -> str:
-        return f"{self.library}, {self.way}"
+        return f"{self.package}, {self.way}"
 
     @property
     def group(self) -> str:
@@ -82,19 +82,19 @@ def compare_clients(rounds: int, jobs: int, depth: int, *, progress: Callable[[s
     """
     ours = [sys.executable, "-m", "benchmarks.drivers.gearman_trio_client"]
     ways = [
-        _Way(library=_CEILING, way="many at once", depth=depth),
-        _Way(library=_OURS, way="map", depth=depth, driver=ours, extra=["map"]),
-        _Way(library=_OURS, way="run in tasks", depth=depth, driver=ours, extra=["tasks"]),
+        _Way(package=_CEILING, way="many at once", depth=depth),
+        _Way(package=_OURS, way="map", depth=depth, driver=ours, extra=["map"]),
+        _Way(package=_OURS, way="run in tasks", depth=depth, driver=ours, extra=["tasks"]),
     ]
     for library in LIBRARIES:
-        ways.append(_Way(library=library, way="many at once", depth=depth, driver=_foreign(library, "client")))
+        ways.append(_Way(package=library, way="many at once", depth=depth, driver=_foreign(library, "client")))
     ways += [
-        _Way(library=_CEILING, way="one at a time", depth=1),
-        _Way(library=_OURS, way="run", depth=1, driver=ours, extra=["sequential"]),
-        _Way(library=_OURS, way="blocking run", depth=1, driver=ours, extra=["blocking"]),
+        _Way(package=_CEILING, way="one at a time", depth=1),
+        _Way(package=_OURS, way="run", depth=1, driver=ours, extra=["sequential"]),
+        _Way(package=_OURS, way="blocking run", depth=1, driver=ours, extra=["blocking"]),
     ]
     for library in LIBRARIES:
-        ways.append(_Way(library=library, way="one at a time", depth=1, driver=_foreign(library, "client")))
+        ways.append(_Way(package=library, way="one at a time", depth=1, driver=_foreign(library, "client")))
     cases = {way.name: partial(_client_sample, way, jobs) for way in ways}
     title = f"Clients: {jobs:,} foreground jobs of 32 bytes, at most {depth} at once"
     return _table(title, ways, run_rounds(cases, rounds, progress=progress))
@@ -104,17 +104,17 @@ def compare_workers(rounds: int, jobs: int, depth: int, *, progress: Callable[[s
     """Compare workers that give small workloads back; arguments and errors are those of `compare_clients`."""
     ours = [sys.executable, "-m", "benchmarks.drivers.gearman_trio_worker"]
     ways = [
-        _Way(library=_CEILING, way="a job at a time", depth=1),
-        _Way(library=_OURS, way="concurrency 1", depth=1, driver=ours),
-        _Way(library=_OURS, way="concurrency 10", depth=10, driver=ours),
-        _Way(library=_OURS, way="concurrency 50", depth=50, driver=ours),
+        _Way(package=_CEILING, way="a job at a time", depth=1),
+        _Way(package=_OURS, way="concurrency 1", depth=1, driver=ours),
+        _Way(package=_OURS, way="concurrency 10", depth=10, driver=ours),
+        _Way(package=_OURS, way="concurrency 50", depth=50, driver=ours),
     ]
     for library in LIBRARIES:
         # gear's worker sends two small packets for each job without TCP_NODELAY, so it does some twenty jobs a second.
         share = 0.01 if library == "gear" else 1.0
         driver = _foreign(library, "worker")
-        ways.append(_Way(library=library, way="a job at a time", depth=1, driver=driver, share=share))
-    ways.append(_Way(library="gear", way="10 threads", depth=10, driver=_foreign("gear", "worker"), share=0.01))
+        ways.append(_Way(package=library, way="a job at a time", depth=1, driver=driver, share=share))
+    ways.append(_Way(package="gear", way="10 threads", depth=10, driver=_foreign("gear", "worker"), share=0.01))
     cases = {way.name: partial(_worker_sample, way, max(1, int(jobs * way.share)), depth) for way in ways}
     title = f"Workers: {jobs:,} foreground jobs of 32 bytes from a client with {depth} at once"
     return _table(title, ways, run_rounds(cases, rounds, progress=progress), grouped=False)
@@ -165,13 +165,13 @@ def _table(
     speeds = {name: [sample.jobs_per_second for sample in each] for name, each in samples.items()}
     costs = {name: [sample.cpu_us for sample in each] for name, each in samples.items()}
     for way in ways:
-        others = [o.name for o in ways if o.library in LIBRARIES and (not grouped or o.group == way.group)]
+        others = [o.name for o in ways if o.package in LIBRARIES and (not grouped or o.group == way.group)]
         best_speeds = [max(each) for each in zip(*(speeds[name] for name in others), strict=True)]
         best_costs = [min(each) for each in zip(*(costs[name] for name in others), strict=True)]
-        compared = way.library not in LIBRARIES
+        compared = way.package not in LIBRARIES
         cost = median(costs[way.name])
         table.add(
-            way.library,
+            way.package,
             way.way,
             number(median(speeds[way.name])),
             number(cost) if cost else "",

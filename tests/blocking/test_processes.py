@@ -32,7 +32,7 @@ def run_program(text: str, *arguments: str) -> str:
 pytestmark = pytest.mark.slow
 
 if not hasattr(os, "fork"):
-    pytest.skip("there is no fork here", allow_module_level=True)
+    pytest.skip("what happens in a fork; the system has none", allow_module_level=True)
 
 
 def test_interpreter_exits_with_an_open_client(server: str, unserved: str) -> None:

@@ -87,7 +87,7 @@ def test_names_of_the_package_are_found_and_no_others() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="-u is for root: no other user may become somebody else")
 @pytest.mark.parametrize(("command", "code"), [("gearman_trio.cli.root", 2), ("gearman_trio.cli.serve", 1)])
 def test_a_user_who_cannot_read_the_installation_is_told_in_one_line(tmp_path: Path, command: str, code: int) -> None:
     shutil.copytree(ROOT / "gearman_trio", tmp_path / "gearman_trio")

@@ -349,7 +349,7 @@ def ipv6_available() -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not ipv6_available(), reason="this machine has no IPv6")
+@pytest.mark.skipif(not ipv6_available(), reason="the system has no IPv6 address to listen on")
 async def test_every_address_of_the_ready_line_is_served_until_sigint(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     async with open_command("serve", "-p", "0", "-L", "127.0.0.1", "-L", "[::1]", "-P", str(pid)) as server:

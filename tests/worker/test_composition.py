@@ -12,7 +12,7 @@ from gearman_trio.worker import Abilities
 from gearman_trio.worker.ability import Ability
 
 
-def library(namespace: str | bytes = "") -> Abilities:
+def pictures(namespace: str | bytes = "") -> Abilities:
     """Abilities of two functions that nobody else has."""
     abilities = Abilities(namespace=namespace, serializer=TEXT)
 
@@ -38,13 +38,13 @@ def called(ability: Ability) -> bytes:
 
 @pytest.mark.parametrize("namespace", ["images.", b"images."])
 def test_namespace_stands_before_every_name(namespace: str | bytes) -> None:
-    abilities = library(namespace)
+    abilities = pictures(namespace)
 
     assert [b"images.resize", b"images.crop"] == names(abilities) == [called(ability) for ability in abilities]
 
 
 def test_include_adds_everything_as_it_is() -> None:
-    images, abilities = library(), Abilities()
+    images, abilities = pictures(), Abilities()
     abilities.include(images)
 
     assert list(images) == list(abilities)
@@ -55,13 +55,13 @@ def test_include_adds_everything_as_it_is() -> None:
 
 def test_include_puts_namespace_and_prefix_before_the_names() -> None:
     abilities = Abilities(namespace="app.")
-    abilities.include(library("images."), prefix="v2.")
+    abilities.include(pictures("images."), prefix="v2.")
 
     assert [b"app.v2.images.resize", b"app.v2.images.crop"] == names(abilities)
 
 
 def test_included_functions_are_called_by_their_new_names() -> None:
-    images, abilities = library(), Abilities()
+    images, abilities = pictures(), Abilities()
     abilities.include(images, prefix="images.")
 
     assert [b"resize", b"crop"] == names(images)
@@ -69,7 +69,7 @@ def test_included_functions_are_called_by_their_new_names() -> None:
 
 
 def test_functions_included_under_two_prefixes_have_two_names() -> None:
-    images, abilities = library(), Abilities()
+    images, abilities = pictures(), Abilities()
     abilities.include(images, prefix="a.")
     abilities.include(images, prefix="b.")
     function = next(iter(images)).function
@@ -80,7 +80,7 @@ def test_functions_included_under_two_prefixes_have_two_names() -> None:
 
 
 def test_functions_that_are_added_later_are_not_included() -> None:
-    images, abilities = library(), Abilities()
+    images, abilities = pictures(), Abilities()
     abilities.include(images)
     images.function(name="late")(lambda text: text)
 
@@ -88,7 +88,7 @@ def test_functions_that_are_added_later_are_not_included() -> None:
 
 
 def test_abilities_may_include_themselves_under_another_name() -> None:
-    abilities = library()
+    abilities = pictures()
     abilities.include(abilities, prefix="old.")
 
     assert [b"resize", b"crop", b"old.resize", b"old.crop"] == names(abilities)
@@ -101,12 +101,12 @@ def test_a_name_that_is_taken_is_refused_with_both_functions_named_and_nothing_a
     async def mine() -> None: ...
 
     with pytest.raises(ConfigError) as caught:
-        abilities.include(library())
+        abilities.include(pictures())
 
     message = str(caught.value)
     assert "function 'crop': these abilities have a function of that name already" in message
     assert "test_composition.test_a_name_that_is_taken" in message
-    assert message.endswith("test_composition.library.<locals>.crop_image needs another one")
+    assert message.endswith("test_composition.pictures.<locals>.crop_image needs another one")
     assert [b"crop"] == names(abilities)
 
 
@@ -120,6 +120,6 @@ def test_names_are_checked_with_what_stands_before_them() -> None:
     abilities = Abilities(namespace="n" * 256)
 
     with pytest.raises(ConfigError, match="at most 512 bytes"):
-        abilities.include(library(), prefix="p" * 256)
+        abilities.include(pictures(), prefix="p" * 256)
     with pytest.raises(ConfigError, match="must not be empty"):
         abilities.function(name="")(len)
