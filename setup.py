@@ -53,9 +53,14 @@ def make_extensions() -> list[Any]:
         str(Path("gearman_trio") / "errors.py"),
         str(Path("gearman_trio") / "core" / "_compiler.py"),
     ]
-    return mypycify(
+    extensions = mypycify(
         [*options, *sources], only_compile_paths=sources, target_dir=str(BUILD), group_name="gearman_trio_core"
     )
+    if os.name == "posix":
+        for extension in extensions:
+            # Nobody links with what is in there, so that calls within it need not go through a table.
+            extension.extra_compile_args.append("-fvisibility=hidden")
+    return extensions
 
 
 class Wheel(bdist_wheel):

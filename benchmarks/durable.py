@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,10 +14,11 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
-from gearman_trio.core import Batch, StoredJob
+from gearman_trio.core import Batch
 from gearman_trio.storage import make_store
 
 from .databases import Backend, open_backend
+from .drivers.commits import stored_job
 from .generator import Report, generate
 from .processes import HOST, SERVERS, Running, open_process, open_server
 from .rounds import median_ratio, run_rounds
@@ -125,7 +127,11 @@ def _figures(kind: str, backend: Backend, jobs: int) -> _Figures:
 
 
 def measure_foreground(rounds: int, jobs: int, *, progress: _Tell) -> Table:
-    """Foreground jobs, one after the other, beside background jobs at a steady rate that are stored, or are not."""
+    """Foreground jobs, one after the other, beside background jobs at a steady rate that are stored, or are not.
+
+    That the disk and the processors are busy costs everybody, so it is measured too with the jobs in memory, and
+    another program that stores as many.
+    """
     table = Table(
         f"Foreground jobs beside {_RATE:,} background jobs/s, medians of {rounds} rounds",
         ["background jobs", "p50 us", "p99 us", "p99 by that in memory"],
@@ -134,6 +140,9 @@ def measure_foreground(rounds: int, jobs: int, *, progress: _Tell) -> Table:
         cases = {
             "none": partial(_foreground, "memory:", 0, jobs),
             "in memory": partial(_foreground, "memory:", _RATE, jobs),
+            "in memory, and as many stored by another program": partial(
+                _foreground, "memory:", _RATE, jobs, beside=f"sqlite:{folder}/others.db"
+            ),
             "in SQLite": partial(_foreground, f"sqlite:{folder}/jobs.db", _RATE, jobs),
         }
         samples = run_rounds(cases, rounds, progress=progress)
@@ -145,14 +154,19 @@ def measure_foreground(rounds: int, jobs: int, *, progress: _Tell) -> Table:
     return table
 
 
-def _foreground(url: str, rate: int, jobs: int) -> Report:
-    with open_server("gearman_trio", "--store", url) as server:
-        if not rate:
-            return generate("run", server.port, watched=server, jobs=jobs, depth=1)
-        command = [sys.executable, "-m", "benchmarks.drivers.steady", HOST, str(server.port), str(rate)]
-        with open_process(command):
+def _foreground(url: str, rate: int, jobs: int, *, beside: str = "") -> Report:
+    with ExitStack() as stack:
+        server = stack.enter_context(open_server("gearman_trio", "--store", url))
+        if rate:
+            stack.enter_context(open_process(_driver("steady", HOST, server.port, rate)))
             _wait_for_jobs(server)
-            return generate("run", server.port, watched=server, jobs=jobs, depth=1)
+        if beside:
+            stack.enter_context(open_process(_driver("commits", beside, rate), speaks=True))
+        return generate("run", server.port, watched=server, jobs=jobs, depth=1)
+
+
+def _driver(name: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.drivers.{name}", *map(str, arguments)]
 
 
 def _wait_for_jobs(server: Running) -> None:
@@ -206,26 +220,9 @@ def _fill(url: str, jobs: int, workload: bytes) -> None:
     row = store.open("benchmark").next_row
     for start in range(0, jobs, _FILL):
         batch = Batch(1)
-        batch.adds = [_job(row + index, workload) for index in range(start, min(start + _FILL, jobs))]
+        batch.adds = [stored_job(row + index, workload) for index in range(start, min(start + _FILL, jobs))]
         store.commit(batch)
     store.close()
-
-
-def _job(row: int, workload: bytes) -> StoredJob:
-    return StoredJob(
-        row=row,
-        handle=b"H:benchmark:%d" % row,
-        function=b"benchmark",
-        unique=b"unique-%d" % row,
-        priority=1,
-        workload=workload,
-        run_at=0.0,
-        reducer=b"",
-        attempts=0,
-        created=1_767_225_600.0,
-        background=True,
-        error="",
-    )
 
 
 def measure_spilling(megabytes: int, *, progress: _Tell) -> Table:

@@ -97,16 +97,27 @@ def working_directory() -> Path:
 
 
 @contextmanager
-def open_process(command: Sequence[str], *, port: int = 0, account: str = "") -> Iterator[Running]:
+def open_process(
+    command: Sequence[str], *, port: int = 0, account: str = "", speaks: bool = False
+) -> Iterator[Running]:
     """Run a program for the length of a block; it is killed if it does not end when it is asked to.
 
-    What it says goes to ``log`` in its `working_directory`. Where this is root, it runs as `account`, unless empty.
+    What it complains of goes to ``log`` in its `working_directory`. Where this is root, it runs as `account`, unless
+    empty. The block begins with the program, or when it has said a first line, if it `speaks`.
+
+    Raises:
+        RuntimeError: it ended before it said one.
     """
     user = pwd.getpwnam(account).pw_uid if account and os.getuid() == 0 else None
     directory = working_directory()
     with (directory / "log").open("ab") as log:
-        process = subprocess.Popen([*command], cwd=directory, stdin=subprocess.DEVNULL, stderr=log, user=user)
+        stdout = subprocess.PIPE if speaks else None
+        process = subprocess.Popen(
+            [*command], cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, user=user
+        )
     try:
+        if process.stdout is not None and not process.stdout.readline():
+            raise RuntimeError(f"{' '.join(command)}: exit status {process.wait()}; see {directory / 'log'}")
         yield Running(process, port)
     finally:
         process.terminate()
@@ -115,6 +126,8 @@ def open_process(command: Sequence[str], *, port: int = 0, account: str = "") ->
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @contextmanager

@@ -12,17 +12,20 @@ import time
 
 from gearman_trio.protocol import PacketType, encode_request
 
-_TICKS = 100
+__all__ = ["TICKS"]
+
+#: How many times a second.
+TICKS = 100
 
 
 def main(host: str, port: int, rate: int) -> None:
     """Submit `rate` jobs a second of the function ``steady``."""
     with socket.create_connection((host, port)) as connection:
         threading.Thread(target=_read, args=(connection,), daemon=True).start()
-        jobs = encode_request(PacketType.SUBMIT_JOB_BG, b"steady", b"", b"w" * 32) * (rate // _TICKS)
+        jobs = encode_request(PacketType.SUBMIT_JOB_BG, b"steady", b"", b"w" * 32) * (rate // TICKS)
         while True:
             connection.sendall(jobs)
-            time.sleep(1 / _TICKS)
+            time.sleep(1 / TICKS)
 
 
 def _read(connection: socket.socket) -> None:

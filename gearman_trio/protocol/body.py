@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from typing import Final
 
-__all__ = ["LargeBody"]
+__all__ = ["LargeBody", "room_maker"]
 
 #: How much room there is where nothing has come yet.
 _FIRST_BYTES: Final = 65536
@@ -36,7 +38,8 @@ class LargeBody:
         self.arguments = arguments
         self.size = size
         self.received = len(data)
-        self._file = BytesIO(bytes(self._reach()))
+        # In one expression, so that nobody else has the memory, and `BytesIO` writes right into it.
+        self._file = BytesIO(room_maker()(self._reach()))
         self._view = self._file.getbuffer()
         self._view[: len(data)] = data
 
@@ -78,3 +81,19 @@ class LargeBody:
         """How far the room is to go, from the beginning of the body."""
         received = self.received
         return min(self.size, max(_FIRST_BYTES, min(received * _TIMES, received + _AHEAD_BYTES)))
+
+
+@cache
+def room_maker() -> Callable[[int], bytes]:
+    """What makes room for so many bytes, whatever it holds: to clear it would be as much work as to copy it again.
+
+    `PyBytes_FromStringAndSize` without a string does that, as the C API has it; without ctypes the room is cleared.
+    """
+    try:
+        from ctypes import c_char_p, c_ssize_t, py_object, pythonapi  # noqa: PLC0415 - most programs never need it
+    except ImportError:
+        return bytes
+    make = pythonapi.PyBytes_FromStringAndSize
+    make.argtypes = (c_char_p, c_ssize_t)
+    make.restype = py_object
+    return lambda size: make(None, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import isnan
@@ -16,6 +17,7 @@ from benchmarks.flight import measure_abilities, measure_flight, measure_growth
 from benchmarks.instructions import count_instructions
 from benchmarks.loads import LOADS, measure_loads
 from benchmarks.plots import Curve, draw, measure_queue, measure_sleepers
+from benchmarks.processes import open_process
 from benchmarks.rest import measure_rest
 from benchmarks.web import measure_web
 
@@ -67,8 +69,19 @@ def test_stores(name: str) -> None:
 def test_foreground_jobs_beside_a_busy_store() -> None:
     rows = measure_foreground(1, 100, progress=told).rows
 
-    assert ["none", "in memory", "in SQLite"] == [row[0] for row in rows]
+    beside = "in memory, and as many stored by another program"
+    assert ["none", "in memory", beside, "in SQLite"] == [row[0] for row in rows]
     assert "1.00x" == rows[1][3]
+    assert all(float(row[1].replace(",", "")) > 0 and row[3].endswith("x") for row in rows)
+
+
+def test_a_driver_that_cannot_begin_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.drivers.commits", f"sqlite:{tmp_path}", "100"]
+    with (
+        pytest.raises(RuntimeError, match=r"drivers\.commits .*: exit status 1; see .*log"),
+        open_process(command, speaks=True),
+    ):
+        pass
 
 
 def test_a_queue_larger_than_memory() -> None:
