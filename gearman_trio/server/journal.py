@@ -2,7 +2,8 @@
 
 A batch is everything that came while the one before it was being committed: no timer, and under load the batches grow
 by themselves.  Where none is under way, a submission begins one at once, when all that came with it has been read; for
-the end of a job nobody waits, and so it is stored when the pump has nothing more to do, or with the next submission.
+the end of a job nobody waits, and so it is stored with the next submission, or when the pump has nothing more to do and
+the last batch is some milliseconds old: ends then share a batch, whose fixed cost is some tens of jobs.
 
 The event loop never waits for a disk or a database; those who submitted do, for at most
 `ServerOptions.store_timeout`, and are then refused.
@@ -49,6 +50,9 @@ _CLOSE_SECONDS: Final = 2.0
 #: How far ahead of the handles that were given the number goes that the store is told, so that it is told seldom: that
 #: is one more statement for a commit.
 _HANDLES_AHEAD: Final = 10_000
+
+#: How long after the beginning of a batch the next one begins at the earliest if nobody waits for it, in seconds.
+_BETWEEN_SECONDS: Final = 0.005
 
 #: After how many jobs the progress of a replay is logged.
 _PROGRESS_JOBS: Final = 100_000
@@ -111,6 +115,10 @@ class Journal:
         # That `run` has something to do.
         self._wanted = trio.Event()
         self._running = False
+        # When the last batch was begun.
+        self._begun = -inf
+        # The time between it and one that nobody waits for.
+        self._rest = trio.CancelScope()
         # No handle beyond this has been given as far as the store knows.
         self._handles_told = 0
         self._flushed = trio.Event()
@@ -160,6 +168,7 @@ class Journal:
         """Wait until everything is stored that there is, for at most so long. Nothing else must come meanwhile."""
         self._flushing = True
         self._wanted.set()
+        self._rest.cancel()
         with trio.move_on_after(seconds, shield=True):
             await self._flushed.wait()
             return
@@ -246,6 +255,9 @@ class Journal:
                 self._flushed.set()
             await self._wanted.wait()
             self._wanted = trio.Event()
+            with trio.CancelScope(deadline=self._begun + _BETWEEN_SECONDS) as self._rest:
+                if not self._flushing:
+                    await trio.sleep_forever()
 
     def _look(self) -> None:
         """Begin a batch now if somebody waits for it, else when the task runs, after all that is under way."""
@@ -275,9 +287,10 @@ class Journal:
             if self._pump is not None:
                 # The thread needs the interpreter; and where nobody waits for it, others may be quicker than it.
                 self._pump.patient = bool(batch.adds)
-            self._caller.begin(partial(self._store.commit, batch), partial(self._answered, batch, trio.current_time()))
+            self._begun = trio.current_time()
+            self._caller.begin(partial(self._store.commit, batch), partial(self._answered, batch))
 
-    def _answered(self, batch: Batch, begun: float, answer: Answer[None]) -> None:
+    def _answered(self, batch: Batch, answer: Answer[None]) -> None:
         """The store has done with a batch."""
         if self._pump is not None:
             self._pump.patient = False
@@ -288,7 +301,7 @@ class Journal:
         except BaseException as exc:  # noqa: BLE001 - the task raises it, where it is none of the store's
             self._leave(batch, exc)
         else:
-            self._committing.add(trio.current_time() - begun)
+            self._committing.add(trio.current_time() - self._begun)
             self._succeed(batch)
 
     def _leave(self, batch: Batch, error: BaseException | None) -> None:

@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from gearman_trio import StorageError
 from gearman_trio.core import Batch
 from gearman_trio.protocol import PacketType
-from gearman_trio.server import Server, ServerOptions, serve
+from gearman_trio.server import Server, ServerOptions, journal, serve
 from gearman_trio.storage import Store, StoredJob
 from gearman_trio.testing import MemoryStore
 
@@ -183,6 +183,52 @@ async def test_the_end_of_a_job_is_stored_though_nothing_else_comes() -> None:
         await until(lambda: len(store.batches) == 2)
 
         assert ([], [1]) == (store.batches[1].adds, store.batches[1].removes)
+
+
+@pytest.fixture
+def long_rest(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long after a batch one may begin that nobody waits for: longer than a test takes by itself."""
+    monkeypatch.setattr(journal, "_BETWEEN_SECONDS", STORE_SECONDS)
+    return STORE_SECONDS
+
+
+async def test_ends_of_jobs_that_come_soon_after_each_other_are_stored_together(
+    long_rest: float, clock: MockClock
+) -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client, connect(server) as worker:
+        for _ in range(3):
+            await client.submit_background(b"f", b"w")
+        await work(worker, 3)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [1, 1, 1] == [len(batch.adds) for batch in store.batches]
+
+        clock.jump(long_rest)
+        await until(lambda: len(store.batches) == 4)
+        assert [1, 2, 3] == store.batches[3].removes
+
+
+@pytest.mark.usefixtures("long_rest")
+async def test_a_submission_does_not_wait_for_ends_of_jobs() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client, connect(server) as worker:
+        await client.submit_background(b"f", b"1")
+        await work(worker, 1)
+        await client.submit_background(b"f", b"2")
+
+        assert ([2], [1]) == ([job.row for job in store.batches[1].adds], store.batches[1].removes)
+
+
+@pytest.mark.usefixtures("long_rest")
+async def test_the_end_of_a_server_does_not_wait_to_store_ends_of_jobs() -> None:
+    store = MemoryStore()
+    async with open_server(store) as server, connect(server) as client, connect(server) as worker:
+        await client.submit_background(b"f", b"1")
+        await work(worker, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 1 == len(store.batches)
+
+    assert {} == store.content
 
 
 async def test_the_store_hears_of_handles_before_they_are_given_and_seldom() -> None:
