@@ -31,8 +31,10 @@ from .process_jobs import abilities
 TARGET = "tests.cli.process_jobs:abilities"
 
 #: A program that makes its standard input the terminal that controls it, and then becomes another program.
+# The tests may run under nohup.
 TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
+    " fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
 
 pytestmark = pytest.mark.slow
