@@ -65,8 +65,15 @@ _header: Final = Struct(">4sII")
 _unpack_header: Final = _header.unpack_from
 _pack_header: Final = _header.pack
 
-#: A packet's size as it stands in a header: four bytes, big-endian.
-pack_size: Final = Struct(">I").pack
+_pack_number: Final = Struct(">I").pack
+
+#: Small sizes as they stand in a header.
+_SIZES: Final = [_pack_number(size) for size in range(1024)]
+
+
+def pack_size(size: int) -> bytes:
+    """A packet's size as it stands in a header: four bytes, big-endian."""
+    return _SIZES[size] if 0 <= size < 1024 else _pack_number(size)
 
 
 class Decoder:
@@ -144,6 +151,9 @@ class Decoder:
         position = 0
         end = len(data)
         expected = self._expected
+        # Compiled, a number whose type is not known would be an object.
+        kind: int
+        size: int
         while position < end:
             if data[position] != 0:
                 line_end = self._line(data, position, packets)
@@ -156,11 +166,22 @@ class Decoder:
                     # A wrong magic is told by its first wrong byte, also where the bytes come one by one.
                     self._needed = HEADER_BYTES if end - position >= 4 else end - position + 1
                 break
-            magic, kind, size = _unpack_header(data, position)
-            if magic != expected:
-                if not self._is_magic(magic):
-                    break
-                kind = WRONG_MAGIC
+            if data[position : position + 4] == expected and not (
+                data[position + 4]
+                or data[position + 5]
+                or data[position + 6]
+                or data[position + 8]
+                or data[position + 9]
+            ):
+                # Nearly all are of a type below 256 and a size below 65,536.
+                kind = data[position + 7]
+                size = data[position + 10] << 8 | data[position + 11]
+            else:
+                magic, kind, size = _unpack_header(data, position)
+                if magic != expected:
+                    if not self._is_magic(magic):
+                        break
+                    kind = WRONG_MAGIC
             if size > self._max_packet:
                 self._fail(f"a packet of type {kind} announced {size} bytes; at most {self._max_packet} are taken")
                 break
