@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .job import HIGH, LOW, NO_PRIORITY, NORMAL, Job
+from .job import NO_PRIORITY, Job
 from .peer import Peer
 from .queues import JobQueue
 from .tally import Tally
@@ -78,7 +78,8 @@ class Function:
         self.paused: bool = False
         self.pinned: bool = False
         self.tally = Tally()
-        self._queues: tuple[JobQueue, JobQueue, JobQueue] = (JobQueue(), JobQueue(), JobQueue())
+        # By priority. A list, which compiled code indexes more quickly than a tuple.
+        self._queues: list[JobQueue] = [JobQueue(), JobQueue(), JobQueue()]
 
     @property
     def total(self) -> int:
@@ -210,7 +211,7 @@ class Function:
 
     def _find_top(self) -> None:
         queues = self._queues
-        for priority in (HIGH, NORMAL, LOW):
+        for priority in range(NO_PRIORITY):
             queue = queues[priority]
             if len(queue) > (queue.missing if self.stalled else 0) and not self.paused:
                 self.top = priority
