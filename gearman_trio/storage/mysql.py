@@ -104,6 +104,10 @@ class MySQLStore(SQLStore):
             f"CREATE TABLE IF NOT EXISTS {{t}}_meta (name VARCHAR(40) PRIMARY KEY, value BIGINT) {end}",
         ]
 
+    def _walk(self, cursor: Any) -> None:
+        # Rows are kept in that order.
+        pass
+
     def _write(self, cursor: Any, batch: Batch, last_handle: int | None) -> None:
         # All statements go to the server together, and are waited for once: that is how soon a client that waits for
         # each job is answered. The server does nothing more of a text in which a statement fails.

@@ -68,6 +68,10 @@ _REPLACING: Final = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(
 )
 
 
+#: What leaves nothing but to walk along the key.
+_IN_ORDER: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "sort"))
+
+
 class PostgreSQLStore(SQLStore):
     """A store in PostgreSQL; see `store.Store` for the methods."""
 
@@ -117,6 +121,11 @@ class PostgreSQLStore(SQLStore):
     def _has_tables(self, cursor: Any) -> bool:
         cursor.execute("SELECT to_regclass(%s)", (f"{self._table}_meta",))
         return cursor.fetchone()[0] is not None
+
+    def _walk(self, cursor: Any) -> None:
+        # Until it has counted the rows, some time after they came, it takes them for few, and would sort all of them
+        # again and again.
+        cursor.execute(_IN_ORDER)
 
     def _create(self) -> list[str]:
         columns = """handle bytea, function bytea, unique_id bytea, priority smallint, workload bytea, run_at float8,

@@ -93,6 +93,10 @@ class SQLStore(ABC):
         """Whether the tables are there."""
 
     @abstractmethod
+    def _walk(self, cursor: Any) -> None:
+        """Have the transaction read what it reads in the order of its keys."""
+
+    @abstractmethod
     def _add(self, cursor: Any, jobs: Sequence[StoredJob]) -> None:
         """Insert jobs, or replace those that are there."""
 
@@ -260,6 +264,7 @@ class SQLStore(ABC):
         end = "" if last is None else " AND id <= %s"
         parameters = (after,) if last is None else (after, last)
         sql = f"SELECT {COLUMNS} FROM {{t}}_jobs WHERE id > %s{end} ORDER BY id LIMIT {_READ_ROWS}"
+        self._walk(cursor)
         cursor.execute(self._sql(sql), parameters)
         return [tuple(row) for row in cursor.fetchall()]
 
@@ -267,6 +272,7 @@ class SQLStore(ABC):
         """As for `read_spilled`."""
         long = "length(workload) > %s AND unique_id <> %s"
         columns = COLUMNS.replace("workload", f"CASE WHEN {long} THEN NULL ELSE workload END")
+        self._walk(cursor)
         cursor.execute(
             self._sql(
                 f"SELECT {columns}, CASE WHEN {long} THEN length(workload) END"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
@@ -19,6 +20,7 @@ from gearman_trio.storage import BadRow, Batch, JobUpdate, Store, make_store
 from gearman_trio.testing import STORE_CHECKS, check_store_fault
 
 from ..cli.certificates import Certificates, make_certificates
+from ..patience import PATIENCE
 from .databases import Database, MariaDB, PostgreSQL, content, running
 from .proxy import Network, network
 from .test_sqlite import adds, job
@@ -258,6 +260,38 @@ def test_options_of_libpq_may_have_blanks(postgresql: PostgreSQL) -> None:
     store.open("server")
     assert ("1234kB",) == store._db.execute("SHOW work_mem").fetchone()
     store.close()
+
+
+def test_rows_are_read_once_before_postgresql_knows_how_many_there_are(postgresql: PostgreSQL) -> None:
+    """Without statistics, which it makes when it likes, it would sort all that is left for each thousand."""
+    table = f"unknown{next(numbers)}"
+    many = 20_000
+    store = make(f"{postgresql.url}?table={table}")
+    store.open("server")
+    with psycopg.connect(postgresql.url) as admin:
+        admin.execute(f"ALTER TABLE {table}_jobs SET (autovacuum_enabled = false)".encode())
+    store.commit(adds(*[job(row) for row in range(1, many + 1)]))
+    store.close()
+
+    store.open("server")
+    assert many == sum(map(len, store.replay()))
+    assert many == sum(map(len, store.replay(spill_bytes=1000)))
+    assert many == len([*store.rows()])
+    store.close()
+
+    assert 3 * many <= rows_read(postgresql, f"{table}_jobs", 3 * many) < 3.2 * many
+
+
+def rows_read(postgresql: PostgreSQL, table: str, least: int) -> int:
+    """How many rows of a table were read: so many at least, which a connection may tell only after its end."""
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = %s"
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(postgresql.url, autocommit=True) as admin:
+        rows = 0
+        while rows < least and time.monotonic() < deadline:
+            ((rows,),) = admin.execute(read, (table,)).fetchall()
+            time.sleep(0.02)
+    return int(rows)
 
 
 def test_the_case_of_a_table_name_does_not_make_two_stores_of_one(postgresql: PostgreSQL) -> None:
