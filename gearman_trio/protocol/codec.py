@@ -135,21 +135,11 @@ class Decoder:
             return packets
         resumed = self._needed != 0
         if resumed:
-            if self._large is not None:
-                data = data[self._large.add(data) :]
-                if not self._large.whole:
-                    return packets
-                self._give_large(packets)
-            else:
-                buffer = self._buffer
-                buffer += data
-                if len(buffer) < self._needed:
-                    return packets
-                data = bytes(buffer)
-                self._buffer = bytearray()
-            self._needed = 0
-        position = 0
-        end = len(data)
+            gone_on = self._go_on(data, packets)
+            if gone_on is None:
+                return packets
+            data = gone_on
+        position, end = 0, len(data)
         expected = self._expected
         # Compiled, a number whose type is not known would be an object.
         kind: int
@@ -199,6 +189,23 @@ class Decoder:
             if packets or not resumed:
                 self.begun += 1
         return packets
+
+    def _go_on(self, data: bytes, packets: list[tuple[int, bytes]]) -> bytes | None:
+        """Go on with the packet that is kept; give what is to be looked at now, `None` where more must come first."""
+        if self._large is not None:
+            data = data[self._large.add(data) :]
+            if not self._large.whole:
+                return None
+            self._give_large(packets)
+        else:
+            buffer = self._buffer
+            buffer += data
+            if len(buffer) < self._needed:
+                return None
+            data = bytes(buffer)
+            self._buffer = bytearray()
+        self._needed = 0
+        return data
 
     def _begin_large(self, kind: int, size: int, data: bytes, body: int) -> None:
         """Give the large body that begins at `body` memory of its own, once it is known where its arguments end."""
