@@ -140,7 +140,7 @@ def test_an_answer_that_comes_after_the_end_of_trio_is_dropped() -> None:
     assert not threads[0].is_alive()
 
 
-@pytest.mark.skipif(not pump_available, reason="there is no epoll")
+@pytest.mark.skipif(not pump_available, reason="without the epoll of Linux there is no pump to answer through")
 async def test_answers_come_through_the_pump() -> None:
     tasks: list[str] = []
 
@@ -156,7 +156,7 @@ async def test_answers_come_through_the_pump() -> None:
     assert ["1 in the pump", "2 in the pump"] == tasks
 
 
-@pytest.mark.skipif(not pump_available, reason="there is no epoll")
+@pytest.mark.skipif(not pump_available, reason="without the epoll of Linux there is no pump to answer through")
 async def test_an_answer_that_comes_when_the_pump_is_gone_comes_all_the_same() -> None:
     pump = Pump(lambda: None, lambda: None)
     caller = Caller("test")
