@@ -90,10 +90,9 @@ def room_maker() -> Callable[[int], bytes]:
     `PyBytes_FromStringAndSize` without a string does that, as the C API has it; without ctypes the room is cleared.
     """
     try:
-        from ctypes import c_char_p, c_ssize_t, py_object, pythonapi  # noqa: PLC0415 - most programs never need it
+        from ctypes import PYFUNCTYPE, c_char_p, c_ssize_t, py_object, pythonapi  # noqa: PLC0415 - few need it
     except ImportError:
         return bytes
-    make = pythonapi.PyBytes_FromStringAndSize
-    make.argtypes = (c_char_p, c_ssize_t)
-    make.restype = py_object
+    # Not the attribute of that name: it is shared with the whole program, and so is what it is told to take.
+    make = PYFUNCTYPE(py_object, c_char_p, c_ssize_t)(("PyBytes_FromStringAndSize", pythonapi))
     return lambda size: make(None, size)

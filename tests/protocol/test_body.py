@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,15 @@ def test_takes_no_more_than_its_own() -> None:
     large = LargeBody(7, b"", len(BODY), BODY[:-3])
 
     assert 3 == large.add(BODY[-3:] + b"more")
+
+
+def test_what_other_libraries_get_of_ctypes_stays_as_it_is() -> None:
+    """A function of `pythonapi` is one object for the whole program, with what it takes and gives."""
+    module.room_maker.cache_clear()
+
+    assert 70_000 == len(module.room_maker()(70_000))
+    shared: Any = ctypes.pythonapi.PyBytes_FromStringAndSize
+    assert (None, ctypes.c_int) == (shared.argtypes, shared.restype)
 
 
 def test_what_there_is_no_memory_for_is_said() -> None:
